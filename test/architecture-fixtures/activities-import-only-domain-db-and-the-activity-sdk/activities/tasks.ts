@@ -1,0 +1,2 @@
+import { thing } from '../workflows/messages.ts';
+export const used = thing;

@@ -1,0 +1,11 @@
+import { isIP } from 'node:net';
+import { log } from '@temporalio/activity';
+import type { Client } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import ipaddr from 'ipaddr.js';
+import { Webhook } from 'standardwebhooks';
+import { Agent } from 'undici';
+import { used } from '../db/tasks.ts';
+import { task } from '../domain/task.ts';
+export type TaskActivities = { client: Client };
+export const tasks = [isIP, log, ApplicationFailure, ipaddr, Webhook, Agent, used, task];

@@ -1,0 +1,13 @@
+import { readFileSync } from 'node:fs';
+import { serve } from '@hono/node-server';
+import { OpenAPIHono } from '@hono/zod-openapi';
+import { Scalar } from '@scalar/hono-api-reference';
+import { Client } from '@temporalio/client';
+import { Hono } from 'hono';
+import { pino } from 'pino';
+import { used } from '../db/tasks.ts';
+import { task } from '../domain/task.ts';
+import { taskStateQuery } from '../workflows/messages.ts';
+import type { TaskInput } from '../workflows/task.ts';
+export type Start = TaskInput;
+export const app = [readFileSync, serve, OpenAPIHono, Scalar, Client, Hono, pino, used, task, taskStateQuery];

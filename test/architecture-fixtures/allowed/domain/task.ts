@@ -1,0 +1,2 @@
+import { Task } from './schemas/task.ts';
+export const task = Task;

@@ -1,0 +1,12 @@
+import { join } from 'node:path';
+import { Client } from '@temporalio/client';
+import { DefaultLogger } from '@temporalio/worker';
+import { ApplicationFailure } from '@temporalio/common';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { pino } from 'pino';
+import { tasks } from '../activities/tasks.ts';
+import { used } from '../db/tasks.ts';
+import { task } from '../domain/task.ts';
+import type { TaskInput } from '../workflows/task.ts';
+export type Start = TaskInput;
+export const worker = [join, Client, DefaultLogger, ApplicationFailure, loadClientConnectConfig, pino, tasks, used, task];

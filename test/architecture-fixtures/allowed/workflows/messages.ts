@@ -1,0 +1,2 @@
+import { defineQuery } from '@temporalio/workflow';
+export const taskStateQuery = defineQuery('taskState');

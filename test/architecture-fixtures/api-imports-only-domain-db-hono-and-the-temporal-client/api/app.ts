@@ -1,0 +1,2 @@
+import { thing } from '../activities/tasks.ts';
+export const used = thing;

@@ -1,0 +1,2 @@
+import { thing } from '../db/approvals.ts';
+export const used = thing;

@@ -1,0 +1,2 @@
+import { thing } from '../db/tasks.ts';
+export const used = thing;

@@ -1,0 +1,2 @@
+import { thing } from './gone.ts';
+export const used = thing;

@@ -1,0 +1,2 @@
+import { thing } from '../bench/main.ts';
+export const used = thing;

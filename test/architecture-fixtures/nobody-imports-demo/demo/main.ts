@@ -1,0 +1,2 @@
+export type Thing = { id: string };
+export const thing: Thing = { id: "1" };

@@ -1,0 +1,2 @@
+import { thing } from '../../demo/main.ts';
+export const used = thing;

@@ -1,0 +1,2 @@
+import { thing } from '../test/support/factories.ts';
+export const used = thing;

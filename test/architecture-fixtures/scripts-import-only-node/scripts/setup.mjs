@@ -1,0 +1,2 @@
+import { Command } from 'citty';
+export const used = Command;

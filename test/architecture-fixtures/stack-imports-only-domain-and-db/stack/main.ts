@@ -1,0 +1,2 @@
+import { thing } from '../api/main.ts';
+export const used = thing;

@@ -1,0 +1,2 @@
+import { sleep } from '@temporalio/workflow';
+export const used = sleep;

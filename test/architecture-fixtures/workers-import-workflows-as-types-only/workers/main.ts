@@ -1,0 +1,2 @@
+import { thing } from '../workflows/task.ts';
+export const used = thing;
