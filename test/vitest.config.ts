@@ -1,0 +1,34 @@
+import { defineConfig } from 'vitest/config';
+
+const folders = (...names: string[]) => names.map((name) => `test/${name}/**/*.test.ts`);
+const database = 'test/support/database-setup.ts';
+const temporal = 'test/support/temporal-setup.ts';
+
+const replay = folders('replay');
+const db = folders('db', 'activities');
+const workflows = folders('workflows');
+const e2e = folders('e2e', 'stack');
+
+export default defineConfig({
+  root: `${import.meta.dirname}/..`,
+  test: {
+    pool: 'forks',
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    teardownTimeout: 60_000,
+    projects: [
+      // unit takes every test that no other project names, so none is ever left out.
+      {
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: [...replay, ...db, ...workflows, ...e2e, 'test/architecture-fixtures/**'],
+        },
+      },
+      { test: { name: 'replay', include: replay } },
+      { test: { name: 'db', include: db, globalSetup: database } },
+      { test: { name: 'temporal', include: workflows, globalSetup: temporal, fileParallelism: false } },
+      { test: { name: 'e2e', include: e2e, globalSetup: [database, temporal], fileParallelism: false } },
+    ],
+  },
+});
