@@ -27,8 +27,25 @@ export default defineConfig({
       },
       { test: { name: 'replay', include: replay } },
       { test: { name: 'db', include: db, globalSetup: database } },
-      { test: { name: 'temporal', include: workflows, globalSetup: temporal, fileParallelism: false } },
-      { test: { name: 'e2e', include: e2e, globalSetup: [database, temporal], fileParallelism: false } },
+      // These watch the clock of real servers: one file at a time, after everything else.
+      {
+        test: {
+          name: 'temporal',
+          include: workflows,
+          globalSetup: temporal,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: e2e,
+          globalSetup: [database, temporal],
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
+        },
+      },
     ],
   },
 });
