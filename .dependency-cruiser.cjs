@@ -13,13 +13,16 @@ const onlyImports = (name, from, to, { node = false, comment } = {}) => ({
   to: { pathNot: to, ...(node && { dependencyTypesNot: ['core'] }) },
 });
 
-/** Files under `from` may import `to`, but only with `import type`. */
+/**
+ * Files under `from` may import `to`, but only with `import type`. Lint refuses `import { type X }`,
+ * which leaves an import of the whole file behind once its types are stripped.
+ */
 const typesOnly = (name, from, to, comment) => ({
   name,
   severity: 'error',
   ...(comment && { comment }),
   from: { path: from },
-  to: { ...to, dependencyTypesNot: ['type-only'] },
+  to: { ...to, dependencyTypesNot: ['type-only', 'type-import'] },
 });
 
 /** `to` may be imported from `allowed` only. */

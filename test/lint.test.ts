@@ -75,6 +75,12 @@ describe('a snippet is refused', () => {
       '@typescript-eslint/no-namespace',
     ],
     ['a class', 'api/app.ts', 'export class TaskManager {}', syntax],
+    [
+      'an import that leaves its file behind when its types are stripped',
+      'workflows/task.ts',
+      "import { type A } from '../activities/tasks.ts';\nexport type B = A;",
+      '@typescript-eslint/no-import-type-side-effects',
+    ],
     ['any', 'api/app.ts', 'export const x = (y: any) => y;', '@typescript-eslint/no-explicit-any'],
     ['a test left alone', 'test/domain/task.test.ts', "test.only('x', () => undefined);", syntax],
     ['a skipped group', 'test/domain/task.test.ts', "describe.skip('x', () => undefined);", syntax],

@@ -5,3 +5,4 @@ import { task } from '../domain/task.ts';
 import { taskStateQuery } from './messages.ts';
 export type TaskInput = TaskActivities;
 export const used = [ApplicationFailure, sleep, task, taskStateQuery];
+export type Loaded = typeof import('../activities/tasks.ts');
