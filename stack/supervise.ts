@@ -1,0 +1,105 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { StackError, errorText } from './error.ts'
+import { describeExit, type Exit } from './process.ts'
+import type { Log } from './log.ts'
+
+export type Running = { pid: number; exited: Promise<Exit>; lastLines: () => string; kill: (signal: NodeJS.Signals) => void }
+
+export type Supervised<T extends Running> = {
+  /** The one that runs now, or ran last. */
+  current: () => T
+  restarts: () => number
+  /** Ends the supervision, then stops what runs as `stop` says. */
+  end: (stop: (running: T) => Promise<unknown>) => Promise<void>
+  kill: (signal: NodeJS.Signals) => void
+}
+
+export type SuperviseInput<T extends Running> = {
+  name: string
+  log: Log
+  /** The signal says that nothing is wanted any more: end what was begun and throw. */
+  start: (signal: AbortSignal) => Promise<T>
+  /** How often the very first start may fail. */
+  firstTries: number
+  restart?: boolean
+  onFatal: (reason: StackError) => void
+}
+
+const fastDeathMs = 1000
+const goodLifeMs = 10_000
+const longestDelayMs = 10_000
+const deathsAllowed = 5
+
+function delayBefore(deaths: number): number {
+  return deaths <= 1 ? 0 : Math.min(500 * 2 ** (deaths - 2), longestDelayMs)
+}
+
+// States: starting -> running -> (dead -> starting)* -> ended. `deaths` sets the wait before the next start and
+// begins anew after a good life; five deaths in a row at a start, or a start that is hopeless, end it for good.
+export async function supervise<T extends Running>(input: SuperviseInput<T>): Promise<Supervised<T>> {
+  const { name, log, onFatal } = input
+  const ending = new AbortController()
+  let deaths = 0
+  let atStart = 0
+  let restarts = 0
+
+  async function startUntil(tries: number): Promise<T> {
+    for (;;) {
+      try {
+        return await input.start(ending.signal)
+      } catch (error) {
+        deaths += 1
+        atStart += 1
+        if (ending.signal.aborted || error instanceof StackError || atStart >= tries) throw error
+        log.warn(`${name} did not start (${errorText(error)}); trying again`)
+        await wait(delayBefore(deaths), undefined, { signal: ending.signal })
+      }
+    }
+  }
+
+  let running = await startUntil(input.firstTries)
+  deaths = 0
+  atStart = 0
+
+  async function watch(): Promise<void> {
+    for (;;) {
+      const since = Date.now()
+      const exit = await running.exited
+      if (ending.signal.aborted) return
+      const life = Date.now() - since
+      deaths = life < goodLifeMs ? deaths + 1 : 1
+      atStart = life < fastDeathMs ? atStart + 1 : 0
+      const what = `${name} stopped by itself (${describeExit(exit)})`
+      if (input.restart === false || atStart >= deathsAllowed) {
+        const times = atStart > 1 ? `, ${atStart} times in a row` : ''
+        throw new StackError(`${what}${times}. Its last lines:\n${running.lastLines()}`)
+      }
+      log.warn(`${what}; starting it again`)
+      await wait(delayBefore(deaths), undefined, { signal: ending.signal })
+      running = await startUntil(deathsAllowed)
+      restarts += 1
+      if (!ending.signal.aborted) log.info(`${name} is running again`)
+    }
+  }
+
+  const watching = watch().catch((error: unknown) => {
+    if (ending.signal.aborted) return
+    onFatal(error instanceof StackError ? error : new StackError(`${name} could not be started again: ${errorText(error)}`))
+  })
+
+  return {
+    current: () => running,
+    restarts: () => restarts,
+    kill: (signal) => {
+      ending.abort()
+      running.kill(signal)
+    },
+    end: async (stop) => {
+      ending.abort()
+      await stop(running)
+      await watching
+      // A restart that was already under way when the end came leaves a newer one behind.
+      await stop(running)
+    },
+  }
+}
