@@ -155,7 +155,7 @@ module.exports = {
       [folders('bench', 'stack', 'domain', 'cli', 'db'), temporal('[^/]+')],
       { node: true },
     ),
-    onlyImports('scripts-import-only-node', folders('scripts'), folders('scripts'), {
+    onlyImports('scripts-import-only-node', '^scripts/(?!sdk-download\\.mjs$)', folders('scripts'), {
       node: true,
       comment: 'Set-up runs before any package is installed.',
     }),

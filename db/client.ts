@@ -1,0 +1,53 @@
+import net from 'node:net';
+import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
+import postgres from 'postgres';
+import * as schema from './schema/index.ts';
+
+export type Sql = postgres.Sql;
+export type Db = PostgresJsDatabase<typeof schema>;
+
+export type Database = {
+  /** Records: every read and every state change. */
+  db: Db;
+  /** The event log's hot path; drizzle rewrites the serializers of its client, so this one is separate. */
+  log: Sql;
+  close(): Promise<void>;
+};
+
+// Nagle's algorithm holds back the second small packet of a statement, and postgres.js leaves it on.
+function openSocket({ host, port }: { host: string[]; port: number[] }): Promise<net.Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({ host: host[0] ?? '127.0.0.1', port: port[0] ?? 5432, noDelay: true });
+    socket.once('error', reject);
+    socket.once('connect', () => {
+      socket.off('error', reject);
+      resolve(socket);
+    });
+  });
+}
+
+/** Opens the pools of one process. Times out statements and idle transactions as DESIGN 4 asks. */
+export function openDatabase(url: string, options: { name: string; connections?: number }): Database {
+  const settings = {
+    max: options.connections ?? 10,
+    idle_timeout: 300,
+    connect_timeout: 10,
+    onnotice: () => undefined,
+    connection: {
+      application_name: options.name,
+      statement_timeout: 30_000,
+      lock_timeout: 10_000,
+      idle_in_transaction_session_timeout: 5_000,
+    },
+    ...(url.includes('sslmode=') || url.includes('host=/') ? {} : { socket: openSocket }),
+  };
+  const records = postgres(url, settings);
+  const log = postgres(url, { ...settings, max: 4 });
+  return {
+    db: drizzle(records, { schema }),
+    log,
+    async close() {
+      await Promise.all([records.end({ timeout: 5 }), log.end({ timeout: 5 })]);
+    },
+  };
+}

@@ -1,0 +1,139 @@
+import { and, desc, eq, gte, lt, lte, or, sql, type SQL } from 'drizzle-orm';
+import {
+  categoryOf,
+  defaultPriority,
+  type EventInput,
+  type LoggedEvent,
+  type Severity,
+  type SourceType,
+} from '../domain/events.ts';
+import type { Db, Sql } from './client.ts';
+import { newId } from './ids.ts';
+import { events } from './schema/index.ts';
+
+export type EventRow = typeof events.$inferSelect;
+export type Position = { tx: string; seq: string };
+
+/**
+ * Appends events with one statement and answers after the commit, one entry per input in the same order; an id that
+ * the log already has is left as it was and marked.
+ */
+export async function appendEvents(
+  log: Sql,
+  inputs: EventInput[],
+): Promise<{ id: string; duplicate: boolean }[]> {
+  const rows = inputs.map((input) => ({
+    id: input.id ?? newId('evt'),
+    type: input.type,
+    category: categoryOf(input.type),
+    source_type: input.source.type,
+    source_id: input.source.id,
+    destination: input.destination ?? null,
+    severity: input.severity,
+    priority: input.priority ?? defaultPriority(input.severity),
+    payload: input.payload,
+    metadata: input.metadata,
+    correlation_id: input.correlationId ?? null,
+    causation_id: input.causationId ?? null,
+    occurred_at: input.occurredAt ?? null,
+  }));
+  const stored = await log<{ id: string }[]>`
+    with stated as (
+      select distinct on (id) * from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as e(
+        id text, type text, category text, source_type text, source_id text, destination text, severity text,
+        priority text, payload jsonb, metadata jsonb, correlation_id text, causation_id text, occurred_at timestamptz)
+    ),
+    keyed as (insert into event_keys (id) select id from stated order by id on conflict do nothing returning id)
+    insert into events (id, type, category, source_type, source_id, destination, severity, priority, payload,
+                        metadata, correlation_id, causation_id, occurred_at)
+    select s.id, s.type, s.category, s.source_type, s.source_id, s.destination, s.severity, s.priority, s.payload,
+           s.metadata, s.correlation_id, s.causation_id, coalesce(s.occurred_at, now())
+    from stated s join keyed using (id)
+    returning id`;
+  const fresh = new Set(stored.map((row) => row.id));
+  return rows.map(({ id }) => ({ id, duplicate: !fresh.delete(id) }));
+}
+
+/** The next events after a position that no open transaction can still slip in front of (DESIGN 4). */
+export async function readAfter(log: Sql, after: Position, limit: number): Promise<LoggedEvent[]> {
+  return log<LoggedEvent[]>`
+    select id, tx::text as tx, seq::text as seq, type, source_type as "sourceType", source_id as "sourceId",
+           severity, priority, payload, correlation_id as "correlationId", causation_id as "causationId",
+           to_char(occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "occurredAt"
+    from events
+    where (tx, seq) > (${after.tx}::text::xid8, ${after.seq}::text::bigint)
+      and tx < pg_snapshot_xmin(pg_current_snapshot())
+    order by tx, seq
+    limit ${limit}`;
+}
+
+/** True when the log has rows after a position that are not yet below the horizon. */
+export async function hasHiddenAfter(log: Sql, after: Position): Promise<boolean> {
+  const [row] = await log<{ hidden: boolean }[]>`
+    select exists (
+      select from events where (tx, seq) > (${after.tx}::text::xid8, ${after.seq}::text::bigint)
+    ) as hidden`;
+  return row?.hidden === true;
+}
+
+export async function getEvent(db: Db, id: string): Promise<EventRow | null> {
+  const [row] = await db.select().from(events).where(eq(events.id, id)).limit(1);
+  return row ?? null;
+}
+
+export type EventFilter = {
+  type?: string | undefined;
+  sourceType?: SourceType | undefined;
+  sourceId?: string | undefined;
+  severity?: Severity | undefined;
+  correlationId?: string | undefined;
+  from?: Date | undefined;
+  to?: Date | undefined;
+};
+
+/** Newest first, before a position; the filter's members are combined with "and". */
+export async function listEvents(
+  db: Db,
+  filter: EventFilter,
+  before: Position | null,
+  limit: number,
+): Promise<EventRow[]> {
+  const wanted: (SQL | undefined)[] = [
+    filter.type === undefined ? undefined : matchType(filter.type),
+    filter.sourceType === undefined ? undefined : eq(events.sourceType, filter.sourceType),
+    filter.sourceId === undefined ? undefined : eq(events.sourceId, filter.sourceId),
+    filter.severity === undefined ? undefined : eq(events.severity, filter.severity),
+    filter.correlationId === undefined ? undefined : eq(events.correlationId, filter.correlationId),
+    filter.from === undefined ? undefined : gte(events.recordedAt, filter.from),
+    filter.to === undefined ? undefined : lte(events.recordedAt, filter.to),
+    before === null
+      ? undefined
+      : or(
+          lt(events.tx, before.tx),
+          and(eq(events.tx, before.tx), sql`${events.seq} < ${before.seq}::text::bigint`),
+        ),
+  ];
+  return db
+    .select()
+    .from(events)
+    .where(and(...wanted))
+    .orderBy(desc(events.tx), desc(events.seq))
+    .limit(limit);
+}
+
+function matchType(type: string): SQL {
+  return type.endsWith('*') ? sql`starts_with(${events.type}, ${type.slice(0, -1)})` : eq(events.type, type);
+}
+
+/** Age of the oldest transaction that holds the readers' horizon back, in milliseconds. */
+export async function horizonAgeMs(log: Sql): Promise<number> {
+  const [row] = await log<{ ms: number }[]>`
+    select coalesce(extract(epoch from max(now() - xact_start)) * 1000, 0)::float8 as ms
+    from pg_stat_activity where backend_xid is not null and datname = current_database()`;
+  return row?.ms ?? 0;
+}
+
+/** Makes sure that the coming months have partitions. Safe to call at every start. */
+export async function ensureEventPartitions(log: Sql): Promise<void> {
+  await log`select ensure_event_partitions(3)`;
+}

@@ -1,0 +1,4 @@
+export * from './access.ts';
+export * from './log.ts';
+export * from './watch.ts';
+export * from './work.ts';

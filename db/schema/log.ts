@@ -1,0 +1,93 @@
+import { sql } from 'drizzle-orm';
+import { bigint, boolean, index, integer, jsonb, pgTable, primaryKey, text } from 'drizzle-orm/pg-core';
+import { priorities, severities, sourceTypes } from '../../domain/events.ts';
+import type { JsonObject } from '../../domain/json.ts';
+import type { EventMatch } from '../../domain/subscription.ts';
+import { bigintText, instant, xid8 } from './columns.ts';
+
+/** Append-only, partitioned by recorded_at (the migration says so; drizzle has no words for it). */
+export const events = pgTable(
+  'events',
+  {
+    seq: bigint('seq', { mode: 'bigint' }).generatedAlwaysAsIdentity(),
+    tx: xid8('tx')
+      .notNull()
+      .default(sql`pg_current_xact_id()`),
+    recordedAt: instant('recorded_at').notNull().defaultNow(),
+    id: text('id').notNull(),
+    type: text('type').notNull(),
+    category: text('category').notNull(),
+    sourceType: text('source_type', { enum: sourceTypes }).notNull(),
+    sourceId: text('source_id').notNull(),
+    destination: text('destination'),
+    severity: text('severity', { enum: severities }).notNull(),
+    priority: text('priority', { enum: priorities }).notNull(),
+    payload: jsonb('payload').$type<JsonObject>().notNull(),
+    metadata: jsonb('metadata').$type<JsonObject>().notNull(),
+    correlationId: text('correlation_id'),
+    causationId: text('causation_id'),
+    schemaVersion: integer('schema_version').notNull().default(1),
+    occurredAt: instant('occurred_at').notNull(),
+    deliverAt: instant('deliver_at'),
+    replayOf: text('replay_of'),
+  },
+  (table) => [
+    primaryKey({ columns: [table.recordedAt, table.seq] }),
+    index('events_position').on(table.tx, table.seq),
+    index('events_by_id').on(table.id),
+    index('events_by_type').on(table.type, table.recordedAt),
+    index('events_by_source').on(table.sourceType, table.sourceId, table.recordedAt),
+    index('events_by_correlation').on(table.correlationId),
+  ],
+);
+
+/** Uniqueness of event ids over all partitions. */
+export const eventKeys = pgTable('event_keys', {
+  id: text('id').primaryKey(),
+  recordedAt: instant('recorded_at').notNull().defaultNow(),
+});
+
+/** Hash-chained by a trigger; the application role can insert and read, nothing else. */
+export const auditEntries = pgTable(
+  'audit_entries',
+  {
+    chainNo: bigint('chain_no', { mode: 'number' }).primaryKey(),
+    at: instant('at').notNull(),
+    actor: text('actor').notNull(),
+    action: text('action').notNull(),
+    subjectKind: text('subject_kind').notNull(),
+    subjectId: text('subject_id').notNull(),
+    outcome: text('outcome', { enum: ['ok', 'refused'] }).notNull(),
+    opKey: text('op_key').notNull().unique(),
+    /** Canonical JSON of the entry as the application stated it: the text that is hashed. */
+    body: text('body').notNull(),
+    /** What the change answered; a repeated op_key is answered with it again. */
+    result: text('result').notNull(),
+    prevHash: text('prev_hash').notNull(),
+    hash: text('hash').notNull(),
+  },
+  (table) => [
+    index('audit_by_subject').on(table.subjectKind, table.subjectId, table.chainNo),
+    index('audit_by_actor').on(table.actor, table.chainNo),
+  ],
+);
+
+export const auditHead = pgTable('audit_head', {
+  one: boolean('one').primaryKey().default(true),
+  chainNo: bigint('chain_no', { mode: 'number' }).notNull(),
+  hash: text('hash').notNull(),
+});
+
+export const subscriptions = pgTable('subscriptions', {
+  key: text('key').primaryKey(),
+  handler: text('handler').notNull(),
+  match: jsonb('match').$type<EventMatch>().notNull(),
+  enabled: boolean('enabled').notNull().default(true),
+  cursorTx: xid8('cursor_tx').notNull(),
+  cursorSeq: bigintText('cursor_seq').notNull(),
+  /** Only the consumer that holds the newest epoch may move the cursor. */
+  leaseEpoch: bigint('lease_epoch', { mode: 'number' }).notNull().default(0),
+  delivered: bigint('delivered', { mode: 'number' }).notNull().default(0),
+  lastDeliveredAt: instant('last_delivered_at'),
+  createdAt: instant('created_at').notNull().defaultNow(),
+});

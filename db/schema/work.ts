@@ -1,0 +1,153 @@
+import { sql } from 'drizzle-orm';
+import { bigserial, boolean, index, integer, jsonb, pgTable, text, uniqueIndex } from 'drizzle-orm/pg-core';
+import { approvalKinds, approvalStates, type Vote } from '../../domain/approval.ts';
+import { issueSeverities } from '../../domain/analyzers/issue.ts';
+import type { JsonObject } from '../../domain/json.ts';
+import { dispatchModes, executors, risks, taskOrigins, taskRoles, taskStates } from '../../domain/task.ts';
+import { principals } from './access.ts';
+import { instant } from './columns.ts';
+
+export const tasks = pgTable(
+  'tasks',
+  {
+    id: text('id').primaryKey(),
+    type: text('type').notNull(),
+    title: text('title').notNull(),
+    payload: jsonb('payload').$type<JsonObject>().notNull(),
+    target: text('target').notNull(),
+    targetRole: text('target_role', { enum: taskRoles }).notNull(),
+    state: text('state', { enum: taskStates }).notNull(),
+    severity: text('severity', { enum: issueSeverities }).notNull(),
+    risk: text('risk', { enum: risks }).notNull(),
+    reversible: boolean('reversible').notNull().default(false),
+    origin: text('origin', { enum: taskOrigins }).notNull(),
+    originId: text('origin_id'),
+    /** The fix target; at most one open task has it (the migration adds the partial unique index's states). */
+    fingerprint: text('fingerprint'),
+    /** Ids of the events that support the proposal, newest first. */
+    evidence: jsonb('evidence').$type<string[]>().notNull().default([]),
+    evidenceCount: integer('evidence_count').notNull().default(0),
+    requestedBy: text('requested_by')
+      .notNull()
+      .references(() => principals.id),
+    agentId: text('agent_id'),
+    dispatchMode: text('dispatch_mode', { enum: dispatchModes }).notNull(),
+    timeoutMs: integer('timeout_ms').notNull(),
+    /** 1 for the first workflow run; each retry is a run of its own. */
+    run: integer('run').notNull().default(1),
+    attempt: integer('attempt').notNull().default(0),
+    approvalId: text('approval_id').notNull(),
+    /** How many approvals this task has asked for; part of the next approval's id. */
+    approvals: integer('approvals').notNull().default(1),
+    digest: text('digest').notNull(),
+    policyVersion: integer('policy_version').notNull(),
+    outcomeUnknown: boolean('outcome_unknown').notNull().default(false),
+    progress: jsonb('progress').$type<{ fraction: number; message: string; at: string } | null>(),
+    result: jsonb('result').$type<JsonObject>(),
+    error: text('error'),
+    workflowId: text('workflow_id').notNull(),
+    /** Set by the run's first step; empty means that its start may have been lost (the reconciler looks). */
+    runId: text('run_id'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    updatedAt: instant('updated_at').notNull().defaultNow(),
+    endedAt: instant('ended_at'),
+  },
+  (table) => [
+    uniqueIndex('tasks_one_open_per_fingerprint')
+      .on(table.fingerprint)
+      .where(sql`state in ('suggested', 'pending-approval', 'pending', 'running')`),
+    index('tasks_by_state').on(table.state, table.createdAt),
+    index('tasks_by_creation').on(table.createdAt, table.id),
+    index('tasks_unstarted')
+      .on(table.updatedAt)
+      .where(sql`run_id is null and state in ('suggested', 'pending-approval', 'pending', 'running')`),
+  ],
+);
+
+export const taskLogs = pgTable(
+  'task_logs',
+  {
+    id: bigserial('id', { mode: 'number' }).primaryKey(),
+    taskId: text('task_id')
+      .notNull()
+      .references(() => tasks.id),
+    attempt: integer('attempt').notNull(),
+    at: instant('at').notNull().defaultNow(),
+    level: text('level', { enum: ['info', 'warning', 'error'] }).notNull(),
+    message: text('message').notNull(),
+  },
+  (table) => [index('task_logs_by_task').on(table.taskId, table.id)],
+);
+
+/** The intent to act, written before an effect, and its result, written after it (DESIGN 7). */
+export const taskAttempts = pgTable('task_attempts', {
+  /** `<task id>:<attempt>`, the idempotency key every executor carries. */
+  key: text('key').primaryKey(),
+  taskId: text('task_id')
+    .notNull()
+    .references(() => tasks.id),
+  attempt: integer('attempt').notNull(),
+  agentId: text('agent_id').notNull(),
+  executor: text('executor', { enum: executors }).notNull(),
+  state: text('state', { enum: ['intent', 'succeeded', 'failed', 'unknown', 'cancelled'] }).notNull(),
+  dispatchedBy: text('dispatched_by').notNull(),
+  digest: text('digest').notNull(),
+  startedAt: instant('started_at').notNull().defaultNow(),
+  endedAt: instant('ended_at'),
+});
+
+export const approvals = pgTable(
+  'approvals',
+  {
+    id: text('id').primaryKey(),
+    kind: text('kind', { enum: approvalKinds }).notNull(),
+    subjectId: text('subject_id').notNull(),
+    title: text('title').notNull(),
+    /** What a person needs to see to decide: content, target, reversibility. */
+    summary: jsonb('summary').$type<JsonObject>().notNull(),
+    risk: text('risk', { enum: risks }).notNull(),
+    digest: text('digest').notNull(),
+    policyVersion: integer('policy_version').notNull(),
+    state: text('state', { enum: approvalStates }).notNull(),
+    requestedBy: text('requested_by').notNull(),
+    requiredApprovals: integer('required_approvals').notNull(),
+    votes: jsonb('votes').$type<Vote[]>().notNull().default([]),
+    workflowId: text('workflow_id').notNull(),
+    expiresAt: instant('expires_at').notNull(),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    decidedAt: instant('decided_at'),
+    /** Why an approval ended without a vote: what moved, or who cancelled. */
+    closedBecause: text('closed_because'),
+  },
+  (table) => [
+    index('approvals_by_state').on(table.state, table.createdAt, table.id),
+    index('approvals_by_subject').on(table.subjectId),
+  ],
+);
+
+/** What a person asked a run to do; kept until the run recorded an answer, re-sent by the relay until then. */
+export const decisionRequests = pgTable(
+  'decision_requests',
+  {
+    /** For a ticket its `jti`; for a request over HTTP the update id. */
+    id: text('id').primaryKey(),
+    action: text('action', { enum: ['approve', 'reject', 'dispatch', 'cancel'] }).notNull(),
+    source: text('source', { enum: ['api', 'ticket', 'raw'] }).notNull(),
+    subjectId: text('subject_id').notNull(),
+    approvalId: text('approval_id'),
+    workflowId: text('workflow_id').notNull(),
+    principalId: text('principal_id').notNull(),
+    digest: text('digest'),
+    reason: text('reason'),
+    state: text('state', { enum: ['open', 'recorded', 'refused'] }).notNull(),
+    outcome: jsonb('outcome').$type<JsonObject>(),
+    expiresAt: instant('expires_at'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    settledAt: instant('settled_at'),
+  },
+  (table) => [
+    index('decision_requests_open')
+      .on(table.createdAt)
+      .where(sql`state = 'open'`),
+  ],
+);

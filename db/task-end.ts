@@ -1,0 +1,184 @@
+import { and, eq, inArray, sql } from 'drizzle-orm';
+import { eventTypes } from '../domain/events.ts';
+import { approvalPolicy } from '../domain/policy.ts';
+import { refuse, type Refusal } from '../domain/refusal.ts';
+import { type AgentResult, openTaskStates, type TaskState } from '../domain/task.ts';
+import { change } from './change.ts';
+import type { Db } from './client.ts';
+import { settleRequest } from './decisions.ts';
+import { tasks } from './schema/index.ts';
+import { approvalId, approvalSummary, openApproval } from './task-create.ts';
+import { getTask } from './tasks.ts';
+
+export type AttemptEnd = {
+  taskId: string;
+  attempt: number;
+  opKey: string;
+  result: AgentResult;
+};
+
+/** Ends the running attempt with what the agent answered; unchanged when it was ended before. */
+export async function finishAttempt(db: Db, input: AttemptEnd): Promise<{ state: TaskState }> {
+  const { result } = input;
+  const state = result.ok ? 'success' : 'failed';
+  const outcome = await change<{ state: TaskState }>(db, {
+    opKey: input.opKey,
+    write: db
+      .update(tasks)
+      .set({
+        state,
+        result: result.output ?? {},
+        error: result.ok ? null : result.summary,
+        outcomeUnknown: false,
+        updatedAt: sql`now()`,
+        endedAt: sql`now()`,
+      })
+      .where(and(eq(tasks.id, input.taskId), eq(tasks.state, 'running'), eq(tasks.attempt, input.attempt)))
+      .returning()
+      .getSQL(),
+    also: [
+      sql`
+        update task_attempts set state = ${result.ok ? 'succeeded' : 'failed'}, ended_at = now()
+        from changed where task_attempts.key = ${`${input.taskId}:${input.attempt}`}`,
+      sql`
+        insert into task_logs (task_id, attempt, level, message)
+        select changed.id, ${input.attempt}::int, ${result.ok ? 'info' : 'error'}, ${result.summary} from changed`,
+    ],
+    events: [
+      {
+        type: result.ok ? eventTypes.taskCompleted : eventTypes.taskFailed,
+        severity: result.ok ? 'info' : 'error',
+        source: { type: 'squad', id: input.taskId },
+        payload: { taskId: input.taskId, attempt: input.attempt, summary: result.summary },
+        correlationId: input.taskId,
+      },
+    ],
+    audit: {
+      actor: 'system',
+      action: result.ok ? 'task.succeed' : 'task.fail',
+      subjectKind: 'task',
+      subjectId: input.taskId,
+      detail: { attempt: input.attempt, summary: result.summary },
+    },
+    result: sql`jsonb_build_object('state', changed.state)`,
+  });
+  if (outcome.status !== 'unchanged') return outcome.result;
+  const task = await getTask(db, input.taskId);
+  return { state: task?.state ?? state };
+}
+
+/** The answer of a running attempt was lost for good: a person is asked whether it took effect. */
+export async function askOutcome(
+  db: Db,
+  input: { taskId: string; attempt: number; because: string; opKey: string },
+): Promise<{ approvalId: string; expiresInMs: number } | Refusal> {
+  const task = await getTask(db, input.taskId);
+  if (task === null) return refuse('NOT_FOUND', `No task ${input.taskId}.`);
+  const policy = approvalPolicy('low');
+  const id = approvalId(task.id, task.outcomeUnknown ? task.approvals : task.approvals + 1);
+  const outcome = await change(db, {
+    opKey: input.opKey,
+    write: db
+      .update(tasks)
+      .set({ outcomeUnknown: true, approvals: sql`${tasks.approvals} + 1`, updatedAt: sql`now()` })
+      .where(
+        and(
+          eq(tasks.id, task.id),
+          eq(tasks.state, 'running'),
+          eq(tasks.attempt, input.attempt),
+          eq(tasks.outcomeUnknown, false),
+        ),
+      )
+      .returning()
+      .getSQL(),
+    also: [
+      sql`update task_attempts set state = 'unknown' from changed where task_attempts.key = ${`${task.id}:${input.attempt}`}`,
+      openApproval({
+        id,
+        kind: 'outcome',
+        title: `Outcome unknown: ${task.title}`,
+        summary: {
+          ...approvalSummary(task, null),
+          question:
+            'Did this attempt take effect? approve: yes, it is done. reject: no, it failed and may be retried.',
+          attempt: input.attempt,
+          because: input.because,
+        },
+        risk: task.risk,
+        digest: task.digest,
+        policyVersion: policy.version,
+        requestedBy: task.requestedBy,
+        approvals: 1,
+        workflowId: task.workflowId,
+        expiresInMs: policy.expiresInMs,
+      }),
+    ],
+    events: [
+      {
+        type: eventTypes.taskOutcomeUnknown,
+        severity: 'error',
+        source: { type: 'squad', id: task.id },
+        payload: { taskId: task.id, attempt: input.attempt, approvalId: id, because: input.because },
+        correlationId: task.id,
+      },
+    ],
+    audit: {
+      actor: 'system',
+      action: 'task.outcome-unknown',
+      subjectKind: 'task',
+      subjectId: task.id,
+      detail: { attempt: input.attempt, because: input.because },
+    },
+  });
+  if (outcome.status === 'unchanged')
+    return refuse('CONFLICT', `Task ${task.id} is ${task.state}; its outcome is not in question.`);
+  return { approvalId: id, expiresInMs: policy.expiresInMs };
+}
+
+/** Cancels a task that has not ended, and closes its open approvals; unchanged when it has. */
+export async function cancelTask(
+  db: Db,
+  input: { taskId: string; requestId: string; actor: string; reason: string | null; opKey: string },
+): Promise<{ state: TaskState } | Refusal> {
+  const outcome = await change<{ state: TaskState }>(db, {
+    opKey: input.opKey,
+    write: db
+      .update(tasks)
+      .set({ state: 'cancelled', error: input.reason, updatedAt: sql`now()`, endedAt: sql`now()` })
+      .where(and(eq(tasks.id, input.taskId), inArray(tasks.state, [...openTaskStates])))
+      .returning()
+      .getSQL(),
+    also: [
+      sql`
+        update approvals set state = 'withdrawn', decided_at = now(), closed_because = 'the task was cancelled'
+        from changed where approvals.subject_id = changed.id and approvals.state = 'open'`,
+      sql`
+        update task_attempts set state = 'cancelled', ended_at = now()
+        from changed where task_attempts.task_id = changed.id and task_attempts.state in ('intent', 'unknown')`,
+      settleRequest(input.requestId),
+    ],
+    events: [
+      {
+        type: eventTypes.taskCancelled,
+        severity: 'warning',
+        source: { type: 'squad', id: input.taskId },
+        payload: { taskId: input.taskId, by: input.actor, reason: input.reason },
+        correlationId: input.taskId,
+      },
+    ],
+    audit: {
+      actor: input.actor,
+      action: 'task.cancel',
+      subjectKind: 'task',
+      subjectId: input.taskId,
+      detail: { reason: input.reason },
+    },
+    result: sql`jsonb_build_object('state', changed.state)`,
+  });
+  if (outcome.status !== 'unchanged') return outcome.result;
+  const task = await getTask(db, input.taskId);
+  if (task === null) return refuse('NOT_FOUND', `No task ${input.taskId}.`);
+  return refuse('CONFLICT', `The task is already ${task.state}; there is nothing to cancel.`, {
+    state: task.state,
+  });
+}

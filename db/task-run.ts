@@ -1,0 +1,277 @@
+import { and, eq, sql } from 'drizzle-orm';
+import type { ExecutorConfig, TemporalConfig } from '../domain/agent.ts';
+import { eventTypes } from '../domain/events.ts';
+import type { JsonObject } from '../domain/json.ts';
+import { approvalPolicy } from '../domain/policy.ts';
+import { refuse, type Refusal } from '../domain/refusal.ts';
+import { checkDispatch, type Executor, type ExecutorBinding, type TaskState } from '../domain/task.ts';
+import { getAgent } from './agents.ts';
+import { getApproval } from './approvals.ts';
+import { change } from './change.ts';
+import type { Db } from './client.ts';
+import type { DecisionRequestRow } from './decision-requests.ts';
+import { settleRequest } from './decisions.ts';
+import { approvalId, approvalSummary, openApproval, taskDigest } from './task-create.ts';
+import { tasks } from './schema/index.ts';
+import { getTask, type TaskRow } from './tasks.ts';
+
+export type ClaimedRun = {
+  state: TaskState;
+  approvalId: string;
+  expiresInMs: number;
+  dispatchMode: TaskRow['dispatchMode'];
+  title: string;
+};
+
+/** The run reports itself on its task and learns where it stands; a run that is not the task's current one is refused. */
+export async function claimRun(
+  db: Db,
+  input: { taskId: string; run: number; runId: string },
+): Promise<ClaimedRun | Refusal> {
+  const [row] = await db
+    .update(tasks)
+    .set({ runId: input.runId })
+    .where(and(eq(tasks.id, input.taskId), eq(tasks.run, input.run)))
+    .returning();
+  if (row === undefined)
+    return refuse('NOT_FOUND', `There is no task ${input.taskId} whose current run is ${input.run}.`);
+  const [approval] = await db.execute(sql`
+    select (extract(epoch from expires_at - clock_timestamp()) * 1000)::float8 as left
+    from approvals where id = ${row.approvalId}`);
+  const expiresInMs = Math.max(1, Math.ceil(Number(approval?.left ?? 0)));
+  const { state, dispatchMode, title } = row;
+  return { state, approvalId: row.approvalId, expiresInMs, dispatchMode, title };
+}
+
+/** What a workflow needs to hand the work to an executor; the executor's configuration stays in the record. */
+export type Dispatch = {
+  dispatched: true;
+  key: string;
+  attempt: number;
+  agentId: string;
+  agentName: string;
+  executor: Executor;
+  taskQueue: string | null;
+  pickupTimeoutMs: number;
+  timeoutMs: number;
+  task: { id: string; type: string; target: string; payload: JsonObject };
+};
+/** The content moved since the approval: it is void, and a new one is open. */
+export type Voided = {
+  dispatched: false;
+  voided: true;
+  approvalId: string;
+  expiresInMs: number;
+  because: string;
+};
+export type DispatchRefused = { dispatched: false; voided: false } & Refusal;
+export type DispatchOutcome = Dispatch | Voided | DispatchRefused;
+
+const defaultPickupTimeoutMs = 10 * 60_000;
+
+function bindingOf(agent: { id: string; executor: Executor; configVersion: number } | null): ExecutorBinding {
+  return agent === null
+    ? null
+    : { agentId: agent.id, executor: agent.executor, configVersion: agent.configVersion };
+}
+
+/**
+ * The last check before a side effect: recomputes what would run, compares it with what was approved, and writes the
+ * intent to act (`<task>:<attempt>`) in the statement that moves the task to running.
+ */
+export async function beginAttempt(
+  db: Db,
+  input: { taskId: string; opKey: string; request: DecisionRequestRow | null; actor: string },
+): Promise<DispatchOutcome> {
+  const task = await getTask(db, input.taskId);
+  if (task === null)
+    return { dispatched: false, voided: false, ...refuse('NOT_FOUND', `No task ${input.taskId}.`) };
+  const approval = await getApproval(db, task.approvalId);
+  const agent = task.agentId === null ? null : await getAgent(db, task.agentId);
+  const usable = agent === null || agent.state === 'disabled' ? null : agent;
+  const binding = bindingOf(usable);
+  const repeated = await repeatedDispatch(db, input.opKey, task, usable);
+  if (repeated !== null) return repeated;
+  const currentDigest = taskDigest({ ...task, binding });
+  const refusal = checkDispatch({
+    state: task.state,
+    approvalState: approval?.state ?? null,
+    approvedDigest: approval?.digest ?? null,
+    currentDigest,
+    binding,
+    attempt: task.attempt,
+    role: task.targetRole,
+  });
+  if (refusal?.refused === 'STALE') return voidApproval(db, task, binding, currentDigest, input.opKey);
+  if (refusal !== null || usable === null)
+    return {
+      dispatched: false,
+      voided: false,
+      ...(refusal ?? refuse('CONFLICT', 'No agent takes this task.')),
+    };
+  const attempt = task.attempt + 1;
+  const key = `${task.id}:${attempt}`;
+  const outcome = await change<{ attempt: number }>(db, {
+    opKey: input.opKey,
+    write: db
+      .update(tasks)
+      .set({
+        state: 'running',
+        attempt,
+        outcomeUnknown: false,
+        progress: null,
+        result: null,
+        error: null,
+        updatedAt: sql`now()`,
+      })
+      .where(
+        and(
+          eq(tasks.id, task.id),
+          eq(tasks.state, 'pending'),
+          eq(tasks.attempt, task.attempt),
+          eq(tasks.digest, currentDigest),
+          sql`exists (select from approvals a where a.id = ${tasks.approvalId} and a.state = 'approved' and a.digest = ${currentDigest})`,
+          sql`exists (select from agents g where g.id = ${usable.id} and g.config_version = ${usable.configVersion}::int and g.state <> 'disabled')`,
+        ),
+      )
+      .returning()
+      .getSQL(),
+    also: [
+      sql`
+        insert into task_attempts (key, task_id, attempt, agent_id, executor, state, dispatched_by, digest)
+        select ${key}, changed.id, changed.attempt, ${usable.id}, ${usable.executor}, 'intent', ${input.actor}, changed.digest
+        from changed`,
+      ...(input.request === null ? [] : [settleRequest(input.request.id)]),
+    ],
+    events: [
+      {
+        type: eventTypes.taskDispatched,
+        source: { type: 'squad', id: task.id },
+        payload: { taskId: task.id, attempt, agentId: usable.id, digest: currentDigest },
+        correlationId: task.id,
+      },
+    ],
+    audit: {
+      actor: input.actor,
+      action: 'task.dispatch',
+      subjectKind: 'task',
+      subjectId: task.id,
+      detail: { attempt, agentId: usable.id, approvalId: task.approvalId, digest: currentDigest },
+    },
+    result: sql`jsonb_build_object('attempt', changed.attempt)`,
+  });
+  if (outcome.status === 'unchanged')
+    return {
+      dispatched: false,
+      voided: false,
+      ...refuse(
+        'CONFLICT',
+        'The task or its agent changed just before dispatch; look at it and dispatch again.',
+      ),
+    };
+  return toDispatch(task, usable, outcome.result.attempt);
+}
+
+async function repeatedDispatch(
+  db: Db,
+  opKey: string,
+  task: TaskRow,
+  agent: AgentOfTask | null,
+): Promise<Dispatch | null> {
+  if (task.state !== 'running' || agent === null) return null;
+  const [row] = await db.execute(
+    sql`select result::jsonb as result from audit_entries where op_key = ${opKey}`,
+  );
+  if (row === undefined) return null;
+  return toDispatch(task, agent, (row.result as { attempt: number }).attempt);
+}
+
+type AgentOfTask = { id: string; name: string; executor: Executor; config: ExecutorConfig };
+
+function toDispatch(task: TaskRow, agent: AgentOfTask, attempt: number): Dispatch {
+  const temporal = agent.executor === 'temporal' ? (agent.config as TemporalConfig) : null;
+  return {
+    dispatched: true,
+    key: `${task.id}:${attempt}`,
+    attempt,
+    agentId: agent.id,
+    agentName: agent.name,
+    executor: agent.executor,
+    taskQueue: temporal?.taskQueue ?? null,
+    pickupTimeoutMs: temporal?.pickupTimeoutMs ?? defaultPickupTimeoutMs,
+    timeoutMs: task.timeoutMs,
+    task: { id: task.id, type: task.type, target: task.target, payload: task.payload },
+  };
+}
+
+async function voidApproval(
+  db: Db,
+  task: TaskRow,
+  binding: ExecutorBinding,
+  currentDigest: string,
+  opKey: string,
+): Promise<DispatchOutcome> {
+  const policy = approvalPolicy(task.risk);
+  const ordinal = task.approvals + 1;
+  const newApproval = approvalId(task.id, ordinal);
+  const because =
+    binding === null
+      ? 'the agent that was approved is gone'
+      : `the configuration of agent ${binding.agentId} is now version ${binding.configVersion}`;
+  const outcome = await change(db, {
+    opKey: `${opKey}:void`,
+    write: db
+      .update(tasks)
+      .set({
+        state: 'pending-approval',
+        digest: currentDigest,
+        approvalId: newApproval,
+        approvals: ordinal,
+        updatedAt: sql`now()`,
+      })
+      .where(and(eq(tasks.id, task.id), eq(tasks.state, 'pending'), eq(tasks.approvalId, task.approvalId)))
+      .returning()
+      .getSQL(),
+    also: [
+      sql`update approvals set state = 'void', closed_because = ${because} from changed where approvals.id = ${task.approvalId}`,
+      openApproval({
+        id: newApproval,
+        kind: 'task',
+        title: task.title,
+        summary: { ...approvalSummary(task, binding), moved: because, replaces: task.approvalId },
+        risk: task.risk,
+        digest: currentDigest,
+        policyVersion: policy.version,
+        requestedBy: task.requestedBy,
+        approvals: policy.approvals,
+        workflowId: task.workflowId,
+        expiresInMs: policy.expiresInMs,
+      }),
+    ],
+    events: [
+      {
+        type: eventTypes.approvalVoided,
+        severity: 'warning',
+        source: { type: 'squad', id: task.id },
+        payload: { taskId: task.id, approvalId: task.approvalId, newApprovalId: newApproval, because },
+        correlationId: task.id,
+      },
+    ],
+    audit: {
+      actor: 'system',
+      action: 'approval.void',
+      subjectKind: 'approval',
+      subjectId: task.approvalId,
+      detail: { task: task.id, because, newApprovalId: newApproval },
+    },
+  });
+  if (outcome.status === 'unchanged')
+    return { dispatched: false, voided: false, ...refuse('CONFLICT', 'The task changed; look at it again.') };
+  return {
+    dispatched: false,
+    voided: true,
+    approvalId: newApproval,
+    expiresInMs: policy.expiresInMs,
+    because,
+  };
+}

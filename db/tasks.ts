@@ -1,0 +1,126 @@
+import { and, asc, desc, eq, gt, inArray, isNull, lt, or, sql, type SQL } from 'drizzle-orm';
+import { openTaskStates, type TaskOrigin, type TaskState } from '../domain/task.ts';
+import type { Db } from './client.ts';
+import { taskAttempts, taskLogs, tasks } from './schema/index.ts';
+
+export type TaskRow = typeof tasks.$inferSelect;
+export type TaskLogRow = typeof taskLogs.$inferSelect;
+export type TaskAttemptRow = typeof taskAttempts.$inferSelect;
+
+export async function getTask(db: Db, id: string): Promise<TaskRow | null> {
+  const [row] = await db.select().from(tasks).where(eq(tasks.id, id));
+  return row ?? null;
+}
+
+export async function findOpenTask(db: Db, fingerprint: string): Promise<TaskRow | null> {
+  const [row] = await db
+    .select()
+    .from(tasks)
+    .where(and(eq(tasks.fingerprint, fingerprint), inArray(tasks.state, [...openTaskStates])));
+  return row ?? null;
+}
+
+export type TaskFilter = {
+  state?: TaskState | undefined;
+  origin?: TaskOrigin | undefined;
+  target?: string | undefined;
+};
+
+/** Newest first, before the given row. */
+export async function listTasks(
+  db: Db,
+  filter: TaskFilter,
+  before: { createdAt: Date; id: string } | null,
+  limit: number,
+): Promise<TaskRow[]> {
+  const wanted: (SQL | undefined)[] = [
+    filter.state === undefined ? undefined : eq(tasks.state, filter.state),
+    filter.origin === undefined ? undefined : eq(tasks.origin, filter.origin),
+    filter.target === undefined ? undefined : eq(tasks.target, filter.target),
+    before === null
+      ? undefined
+      : or(
+          lt(tasks.createdAt, before.createdAt),
+          and(eq(tasks.createdAt, before.createdAt), lt(tasks.id, before.id)),
+        ),
+  ];
+  return db
+    .select()
+    .from(tasks)
+    .where(and(...wanted))
+    .orderBy(desc(tasks.createdAt), desc(tasks.id))
+    .limit(limit);
+}
+
+export async function countTasks(db: Db): Promise<Partial<Record<TaskState, number>>> {
+  const rows = await db
+    .select({ state: tasks.state, count: sql<number>`count(*)::int` })
+    .from(tasks)
+    .groupBy(tasks.state);
+  return Object.fromEntries(rows.map((row) => [row.state, row.count]));
+}
+
+export async function listTaskLogs(
+  db: Db,
+  taskId: string,
+  afterId: number,
+  limit: number,
+): Promise<TaskLogRow[]> {
+  return db
+    .select()
+    .from(taskLogs)
+    .where(and(eq(taskLogs.taskId, taskId), gt(taskLogs.id, afterId)))
+    .orderBy(asc(taskLogs.id))
+    .limit(limit);
+}
+
+export async function listTaskAttempts(db: Db, taskId: string): Promise<TaskAttemptRow[]> {
+  return db
+    .select()
+    .from(taskAttempts)
+    .where(eq(taskAttempts.taskId, taskId))
+    .orderBy(asc(taskAttempts.attempt));
+}
+
+export async function getTaskAttempt(db: Db, key: string): Promise<TaskAttemptRow | null> {
+  const [row] = await db.select().from(taskAttempts).where(eq(taskAttempts.key, key));
+  return row ?? null;
+}
+
+/** Open tasks whose run never reported itself: their start may have been lost (DESIGN 7). */
+export async function listUnstartedTasks(
+  db: Db,
+  olderThanMs: number,
+  limit: number,
+): Promise<{ id: string; run: number; workflowId: string }[]> {
+  return db
+    .select({ id: tasks.id, run: tasks.run, workflowId: tasks.workflowId })
+    .from(tasks)
+    .where(
+      and(
+        isNull(tasks.runId),
+        inArray(tasks.state, [...openTaskStates]),
+        sql`${tasks.updatedAt} < now() - make_interval(secs => ${olderThanMs / 1000}::double precision)`,
+      ),
+    )
+    .orderBy(asc(tasks.updatedAt))
+    .limit(limit);
+}
+
+/** An agent's or executor's word on how far it is: kept on the task while that attempt runs, and in its log. */
+export async function reportProgress(
+  db: Db,
+  input: { taskId: string; attempt: number; fraction: number; message: string },
+): Promise<boolean> {
+  const progress = { fraction: input.fraction, message: input.message, at: new Date().toISOString() };
+  const rows = await db.execute(sql`
+    with moved as (
+      update tasks set progress = ${JSON.stringify(progress)}::text::jsonb
+      where id = ${input.taskId} and state = 'running' and attempt = ${input.attempt}
+      returning id
+    )
+    insert into task_logs (task_id, attempt, level, message)
+    select id, ${input.attempt}::int, 'info', ${input.message} from moved
+    returning id`);
+  return rows.length > 0;
+}

@@ -1,0 +1,25 @@
+import type { JsonObject } from '../json.ts';
+
+/** The analyzers of this release, in the order their results are shown. */
+export const analyzers = ['endpoint-health', 'agent-health'] as const;
+export type AnalyzerName = (typeof analyzers)[number];
+
+export const issueSeverities = ['low', 'medium', 'high', 'critical'] as const;
+export type IssueSeverity = (typeof issueSeverities)[number];
+
+export type Issue = {
+  /** Stable within its analyzer: the same trouble has the same key in the next cycle. */
+  key: string;
+  analyzer: AnalyzerName;
+  entityKind: string;
+  entityId: string;
+  entityName: string;
+  severity: IssueSeverity;
+  title: string;
+  /** What a repair needs to know; never live figures, as an approval is bound to it. */
+  subject: JsonObject;
+  /** The principal who answers for the entity; empty where nobody does. */
+  owner: string;
+  /** Ids of the events that show it, newest first. */
+  evidence: string[];
+};

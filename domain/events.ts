@@ -1,0 +1,112 @@
+import { z } from 'zod';
+import type { JsonObject } from './json.ts';
+
+export const severities = ['info', 'warning', 'error', 'critical'] as const;
+export type Severity = (typeof severities)[number];
+
+export const priorities = ['low', 'normal', 'high', 'critical'] as const;
+export type Priority = (typeof priorities)[number];
+
+export const sourceTypes = ['agent', 'squad', 'halo', 'api', 'graft', 'spore', 'system'] as const;
+export type SourceType = (typeof sourceTypes)[number];
+
+/** Event types this release emits itself; other dotted types are open to anyone (K3). */
+export const eventTypes = {
+  endpointFailed: 'api.endpoint.failed',
+  endpointSucceeded: 'api.endpoint.success',
+  haloCycleStarted: 'halo.cycle.started',
+  haloCyclePlanned: 'halo.cycle.planned',
+  haloCycleCompleted: 'halo.cycle.completed',
+  haloCycleFailed: 'halo.cycle.failed',
+  haloWeakPointCritical: 'halo.weakpoint.critical',
+  haloPaused: 'halo.loop.paused',
+  haloResumed: 'halo.loop.resumed',
+  taskCreated: 'squad.task.created',
+  taskApproved: 'squad.task.approved',
+  taskRejected: 'squad.task.rejected',
+  taskExpired: 'squad.task.expired',
+  taskCancelled: 'squad.task.cancelled',
+  taskDispatched: 'squad.task.dispatched',
+  taskCompleted: 'squad.task.completed',
+  taskFailed: 'squad.task.failed',
+  taskRetried: 'squad.task.retried',
+  taskOutcomeUnknown: 'squad.task.outcome-unknown',
+  approvalVoted: 'approval.voted',
+  approvalVoided: 'approval.voided',
+  agentRegistered: 'agent.capability',
+  agentStatus: 'agent.status',
+  probeCreated: 'api.probe.created',
+  probeChanged: 'api.probe.changed',
+  principalCreated: 'security.principal.created',
+  keyIssued: 'security.key.issued',
+  keyRevoked: 'security.key.revoked',
+  integrationFailed: 'integration.failed',
+} as const;
+
+/** Delivery order follows importance unless the producer says otherwise (K2). */
+export function defaultPriority(severity: Severity): Priority {
+  const bySeverity = { info: 'normal', warning: 'normal', error: 'high', critical: 'critical' } as const;
+  return bySeverity[severity];
+}
+
+export function isAtLeast(severity: Severity, minimum: Severity): boolean {
+  return severities.indexOf(severity) >= severities.indexOf(minimum);
+}
+
+/** The first word of a dotted type: the category events are grouped and searched by. */
+export function categoryOf(type: string): string {
+  return type.split('.', 1)[0] ?? type;
+}
+
+/** Largest event payload accepted, bytes of its JSON text (DESIGN 4). */
+export const maxPayloadBytes = 256 * 1024;
+export const maxBatch = 1000;
+
+export const eventInputSchema = z.strictObject({
+  id: z
+    .string()
+    .regex(/^[A-Za-z0-9_.:-]{1,100}$/)
+    .optional(),
+  type: z
+    .string()
+    .max(120)
+    .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/),
+  source: z.strictObject({ type: z.enum(sourceTypes), id: z.string().min(1).max(200) }),
+  destination: z.string().min(1).max(200).optional(),
+  severity: z.enum(severities).default('info'),
+  priority: z.enum(priorities).optional(),
+  payload: z.record(z.string(), z.json()).default({}),
+  metadata: z.record(z.string(), z.json()).default({}),
+  correlationId: z.string().min(1).max(200).optional(),
+  causationId: z.string().min(1).max(200).optional(),
+  occurredAt: z.iso.datetime({ offset: true }).optional(),
+});
+export type EventInput = z.infer<typeof eventInputSchema>;
+
+/** An event as code of this system states it; ids, times and order are given by the log. */
+export type NewEvent = {
+  id?: string;
+  type: string;
+  source: { type: SourceType; id: string };
+  severity?: Severity;
+  priority?: Priority;
+  payload: JsonObject;
+  correlationId?: string;
+  causationId?: string;
+};
+
+/** What a consumer of the log sees; `tx` and `seq` together are its position. */
+export type LoggedEvent = {
+  id: string;
+  tx: string;
+  seq: string;
+  type: string;
+  sourceType: SourceType;
+  sourceId: string;
+  severity: Severity;
+  priority: Priority;
+  payload: JsonObject;
+  correlationId: string | null;
+  causationId: string | null;
+  occurredAt: string;
+};

@@ -1,0 +1,36 @@
+import { isAtLeast, type LoggedEvent, type Severity } from './events.ts';
+
+export type EventMatch = {
+  /** Exact types, or a prefix ending in `*`; an empty list matches every type. */
+  types: string[];
+  minSeverity: Severity;
+  excludeSourceTypes: string[];
+};
+
+/**
+ * The bus wakes HALO on these four types at error or critical severity (LEDGER 1.2, K6). HALO's own events are
+ * left out whatever their severity, so that a cycle can never trigger the next (K7, trap D10).
+ */
+export const haloSubscription = {
+  key: 'halo',
+  handler: 'halo.trigger',
+  match: {
+    types: ['squad.task.failed', 'api.endpoint.failed', 'graft.install.failed', 'agent.error'],
+    minSeverity: 'error',
+    excludeSourceTypes: ['halo'],
+  } satisfies EventMatch,
+} as const;
+
+function matchesType(pattern: string, type: string): boolean {
+  return pattern.endsWith('*') ? type.startsWith(pattern.slice(0, -1)) : pattern === type;
+}
+
+/** An event is delivered when type, severity and source all fit the subscription. */
+export function matchesEvent(
+  match: EventMatch,
+  event: Pick<LoggedEvent, 'type' | 'severity' | 'sourceType'>,
+): boolean {
+  if (match.excludeSourceTypes.includes(event.sourceType)) return false;
+  if (!isAtLeast(event.severity, match.minSeverity)) return false;
+  return match.types.length === 0 || match.types.some((pattern) => matchesType(pattern, event.type));
+}

@@ -1,0 +1,168 @@
+import type { Json, JsonObject } from './json.ts';
+import { refuse, type Refusal } from './refusal.ts';
+
+/*
+ * A task's life (LEDGER 5.3):
+ *
+ * suggested -> pending-approval -> pending -> running -> success | failed
+ *
+ * A proposal waits in pending-approval until a person approves it (pending), rejects it (rejected) or nobody does
+ * (expired). Only a pending task with an approval of exactly its content is dispatched (running). A failed task may be
+ * retried: back to pending while the content is what was approved, else back to pending-approval. A pending task whose
+ * content moved after the approval also goes back to pending-approval, because the approval is void (DESIGN 5).
+ * Anything not yet ended can be cancelled. success, rejected, expired and cancelled are final.
+ */
+export const taskStates = [
+  'suggested',
+  'pending-approval',
+  'pending',
+  'running',
+  'success',
+  'failed',
+  'rejected',
+  'expired',
+  'cancelled',
+] as const;
+export type TaskState = (typeof taskStates)[number];
+
+const transitions: Record<TaskState, readonly TaskState[]> = {
+  suggested: ['pending-approval', 'cancelled'],
+  'pending-approval': ['pending', 'rejected', 'expired', 'cancelled'],
+  pending: ['running', 'pending-approval', 'cancelled'],
+  running: ['success', 'failed', 'cancelled'],
+  failed: ['pending', 'pending-approval'],
+  success: [],
+  rejected: [],
+  expired: [],
+  cancelled: [],
+};
+
+/** A task moves only along the arrows above; every other move is refused. */
+export function canMove(from: TaskState, to: TaskState): boolean {
+  return transitions[from].includes(to);
+}
+
+/** States from which `to` can be reached: what a conditional UPDATE expects to find. */
+export function statesBefore(to: TaskState): TaskState[] {
+  return taskStates.filter((from) => canMove(from, to));
+}
+
+/** States in which a proposal still counts as open, so that the same finding folds into it. */
+export const openTaskStates = ['suggested', 'pending-approval', 'pending', 'running'] as const;
+
+/** A run that reached one of these has nothing left to wait for. */
+export function isEnded(state: TaskState): boolean {
+  return !(openTaskStates as readonly TaskState[]).includes(state);
+}
+
+export const executors = ['temporal', 'http', 'command'] as const;
+export type Executor = (typeof executors)[number];
+
+export const taskRoles = [
+  'DreamOps',
+  'DeployKeeper',
+  'BuildKeeper',
+  'EnvKeeper',
+  'ConnectorBot',
+  'DreamKeeper',
+  'RelayBot',
+  'NarrativeWeaver',
+  'GraftBuilder',
+  'Custom',
+] as const;
+export type TaskRole = (typeof taskRoles)[number];
+
+export const risks = ['low', 'medium', 'high'] as const;
+export type Risk = (typeof risks)[number];
+
+export const dispatchModes = ['manual', 'auto'] as const;
+export type DispatchMode = (typeof dispatchModes)[number];
+
+export const taskOrigins = ['api', 'halo', 'fabric', 'wormhole', 'agent'] as const;
+export type TaskOrigin = (typeof taskOrigins)[number];
+
+/** Automatic and asked-for runs of one task never exceed this many attempts. */
+export const maxAttempts = 5;
+export const defaultTimeoutMs = 60_000;
+export const maxTimeoutMs = 3_600_000;
+
+/** The executor that would run the task, as far as it is part of what a person approves. */
+export type ExecutorBinding = { agentId: string; executor: Executor; configVersion: number } | null;
+
+export type TaskContent = {
+  type: string;
+  payload: JsonObject;
+  target: string;
+  binding: ExecutorBinding;
+  risk: Risk;
+  policyVersion: number;
+};
+
+/** Exactly what runs, and nothing that moves by itself: this is what an approval is bound to (DESIGN 5). */
+export function approvedContent(content: TaskContent): Json {
+  return {
+    kind: 'task',
+    type: content.type,
+    payload: content.payload,
+    target: content.target,
+    executor: content.binding,
+    risk: content.risk,
+    policyVersion: content.policyVersion,
+  };
+}
+
+export type DispatchFacts = {
+  state: TaskState;
+  approvalState: string | null;
+  approvedDigest: string | null;
+  currentDigest: string;
+  binding: ExecutorBinding;
+  attempt: number;
+  role: string;
+};
+
+/** Only a pending task runs, only with an approval of exactly this content, and only with an agent to run it. */
+export function checkDispatch(facts: DispatchFacts): Refusal | null {
+  if (facts.state !== 'pending')
+    return refuse('CONFLICT', `The task is ${facts.state}; only a pending task can be dispatched.`, {
+      state: facts.state,
+    });
+  if (facts.approvalState !== 'approved')
+    return refuse('FORBIDDEN', 'No approval stands for this task; approve it in the inbox first.');
+  if (facts.approvedDigest !== facts.currentDigest)
+    return refuse('STALE', 'What would run is no longer what was approved; the approval is void.', {
+      approved: facts.approvedDigest,
+      current: facts.currentDigest,
+    });
+  if (facts.binding === null)
+    return refuse(
+      'CONFLICT',
+      `No agent takes this task; register an agent with the role ${facts.role} and retry.`,
+    );
+  if (facts.attempt >= maxAttempts)
+    return refuse('LIMIT', `The task has used its ${maxAttempts} attempts; create a new one.`);
+  return null;
+}
+
+/** A failed task may run again while attempts are left; its approval stands only for unchanged content. */
+export function checkRetry(facts: {
+  state: TaskState;
+  attempt: number;
+  approvedDigest: string | null;
+  currentDigest: string;
+}): 'approval-stands' | 'approval-void' | Refusal {
+  if (facts.state !== 'failed')
+    return refuse('CONFLICT', `The task is ${facts.state}; only a failed task can be retried.`, {
+      state: facts.state,
+    });
+  if (facts.attempt >= maxAttempts)
+    return refuse('LIMIT', `The task has used its ${maxAttempts} attempts; create a new one.`);
+  return facts.approvedDigest === facts.currentDigest ? 'approval-stands' : 'approval-void';
+}
+
+/** What an agent answers: done or not, one line for people, and data small enough for a workflow history. */
+export type AgentResult = { ok: boolean; summary: string; output?: JsonObject };
+
+/** Longest text of an agent kept as it is; the rest is cut with a mark. */
+export const maxSummaryLength = 2000;
+export const maxOutputBytes = 32 * 1024;

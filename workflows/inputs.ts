@@ -1,0 +1,13 @@
+import type { CycleMode, HaloLoopState } from '../domain/halo.ts';
+
+/** Inputs of every workflow, one object each, JSON-safe. */
+export type TaskInput = { taskId: string; run: number };
+export type HaloLoopInput = { state: HaloLoopState };
+export type HaloCycleInput = {
+  cycleId: string;
+  mode: CycleMode;
+  trigger: { manual: number; event: number; eventIds: string[] };
+  requestedBy: string | null;
+};
+export type ProbeRunInput = { probeId: string };
+export type SubscriptionInput = { key: string };

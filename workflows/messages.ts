@@ -1,0 +1,42 @@
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { ApprovalMessage, DecisionOutcome } from '../domain/approval.ts';
+import type { CycleMode, HaloLoopState, HaloTrigger } from '../domain/halo.ts';
+import type { Refusal } from '../domain/refusal.ts';
+import type { TaskState } from '../domain/task.ts';
+
+/** A decision as anyone with a Temporal client can send it; it counts only with a decision ticket (DESIGN 5). */
+export const approvalSignal = defineSignal<[ApprovalMessage]>('approval');
+
+/** The same decision, for a caller who needs the answer. */
+export const decideUpdate = defineUpdate<DecisionOutcome, [ApprovalMessage]>('decide');
+
+/** Asks a run to act on a stored request of a permitted person; the request id is the proof. */
+export type TaskRequest = { requestId: string };
+export type TaskAnswer = { accepted: true; state: TaskState } | ({ accepted: false } & Refusal);
+
+export const dispatchUpdate = defineUpdate<TaskAnswer, [TaskRequest]>('dispatch');
+export const cancelUpdate = defineUpdate<TaskAnswer, [TaskRequest]>('cancel');
+
+export type TaskRunState = {
+  taskId: string;
+  state: TaskState;
+  /** For a person in the Web UI or CLI: what this run waits for. */
+  waitingFor: string;
+  approvalId: string | null;
+  attempt: number;
+};
+export const taskStateQuery = defineQuery<TaskRunState>('taskState');
+
+export const haloTriggerSignal = defineSignal<[HaloTrigger]>('trigger');
+/** Asks for a cycle and learns its id; triggers that wait share one cycle. */
+export const haloRequestUpdate = defineUpdate<
+  { cycleId: string; because: string },
+  [{ mode: CycleMode; requestedBy: string }]
+>('requestCycle');
+export const haloPauseUpdate = defineUpdate<{ paused: boolean }, [{ paused: boolean; principalId: string }]>(
+  'setPaused',
+);
+export const haloStateQuery = defineQuery<HaloLoopState>('loopState');
+
+export type CycleRunState = { cycleId: string; step: string; weakPoints: number; proposals: number };
+export const cycleStateQuery = defineQuery<CycleRunState>('cycleState');
