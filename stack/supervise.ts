@@ -1,105 +1,116 @@
-import { setTimeout as wait } from 'node:timers/promises'
-import { StackError, errorText } from './error.ts'
-import { describeExit, type Exit } from './process.ts'
-import type { Log } from './log.ts'
+import { setTimeout as wait } from 'node:timers/promises';
+import { StackError, errorText } from './error.ts';
+import { describeExit, type Exit } from './process.ts';
+import type { Log } from './log.ts';
 
-export type Running = { pid: number; exited: Promise<Exit>; lastLines: () => string; kill: (signal: NodeJS.Signals) => void }
+export type Running = {
+  pid: number;
+  exited: Promise<Exit>;
+  lastLines: () => string;
+  kill: (signal: NodeJS.Signals) => void;
+};
 
 export type Supervised<T extends Running> = {
   /** The one that runs now, or ran last. */
-  current: () => T
-  restarts: () => number
+  current: () => T;
+  restarts: () => number;
   /** Ends the supervision, then stops what runs as `stop` says. */
-  end: (stop: (running: T) => Promise<unknown>) => Promise<void>
-  kill: (signal: NodeJS.Signals) => void
-}
+  end: (stop: (running: T) => Promise<unknown>) => Promise<void>;
+  kill: (signal: NodeJS.Signals) => void;
+};
 
 export type SuperviseInput<T extends Running> = {
-  name: string
-  log: Log
+  name: string;
+  log: Log;
   /** The signal says that nothing is wanted any more: end what was begun and throw. */
-  start: (signal: AbortSignal) => Promise<T>
+  start: (signal: AbortSignal) => Promise<T>;
   /** How often the very first start may fail. */
-  firstTries: number
-  restart?: boolean
-  onFatal: (reason: StackError) => void
-}
+  firstTries: number;
+  restart?: boolean;
+  onFatal: (reason: StackError) => void;
+};
 
-const fastDeathMs = 1000
-const goodLifeMs = 10_000
-const longestDelayMs = 10_000
-const deathsAllowed = 5
+const fastDeathMs = 1000;
+const goodLifeMs = 10_000;
+const longestDelayMs = 10_000;
+const deathsAllowed = 5;
 
 function delayBefore(deaths: number): number {
-  return deaths <= 1 ? 0 : Math.min(500 * 2 ** (deaths - 2), longestDelayMs)
+  return deaths <= 1 ? 0 : Math.min(500 * 2 ** (deaths - 2), longestDelayMs);
 }
 
 // States: starting -> running -> (dead -> starting)* -> ended. `deaths` sets the wait before the next start and
 // begins anew after a good life; five deaths in a row at a start, or a start that is hopeless, end it for good.
 export async function supervise<T extends Running>(input: SuperviseInput<T>): Promise<Supervised<T>> {
-  const { name, log, onFatal } = input
-  const ending = new AbortController()
-  let deaths = 0
-  let atStart = 0
-  let restarts = 0
+  const { name, log, onFatal } = input;
+  const ending = new AbortController();
+  let deaths = 0;
+  let atStart = 0;
+  let restarts = 0;
 
-  async function startUntil(tries: number): Promise<T> {
+  async function startUntil(tries: number, isFirst: boolean): Promise<T> {
     for (;;) {
       try {
-        return await input.start(ending.signal)
+        return await input.start(ending.signal);
       } catch (error) {
-        deaths += 1
-        atStart += 1
-        if (ending.signal.aborted || error instanceof StackError || atStart >= tries) throw error
-        log.warn(`${name} did not start (${errorText(error)}); trying again`)
-        await wait(delayBefore(deaths), undefined, { signal: ending.signal })
+        deaths += 1;
+        atStart += 1;
+        // At a first start a reader is there to mend it; later it may be a moment's trouble, such as a port not free yet.
+        const isHopeless = isFirst && error instanceof StackError;
+        if (ending.signal.aborted || isHopeless || atStart >= tries) throw error;
+        log.warn(`${name} did not start (${errorText(error)}); trying again`);
+        await wait(delayBefore(deaths), undefined, { signal: ending.signal });
       }
     }
   }
 
-  let running = await startUntil(input.firstTries)
-  deaths = 0
-  atStart = 0
+  let running = await startUntil(input.firstTries, true);
+  deaths = 0;
+  atStart = 0;
 
   async function watch(): Promise<void> {
     for (;;) {
-      const since = Date.now()
-      const exit = await running.exited
-      if (ending.signal.aborted) return
-      const life = Date.now() - since
-      deaths = life < goodLifeMs ? deaths + 1 : 1
-      atStart = life < fastDeathMs ? atStart + 1 : 0
-      const what = `${name} stopped by itself (${describeExit(exit)})`
+      const since = Date.now();
+      const exit = await running.exited;
+      if (ending.signal.aborted) return;
+      const life = Date.now() - since;
+      deaths = life < goodLifeMs ? deaths + 1 : 1;
+      atStart = life < fastDeathMs ? atStart + 1 : 0;
+      const what = `${name} stopped by itself (${describeExit(exit)})`;
       if (input.restart === false || atStart >= deathsAllowed) {
-        const times = atStart > 1 ? `, ${atStart} times in a row` : ''
-        throw new StackError(`${what}${times}. Its last lines:\n${running.lastLines()}`)
+        const times = atStart > 1 ? `, ${atStart} times in a row` : '';
+        throw new StackError(`${what}${times}. Its last lines:\n${running.lastLines()}`);
       }
-      log.warn(`${what}; starting it again`)
-      await wait(delayBefore(deaths), undefined, { signal: ending.signal })
-      running = await startUntil(deathsAllowed)
-      restarts += 1
-      if (!ending.signal.aborted) log.info(`${name} is running again`)
+      log.warn(`${what}; starting it again`);
+      await wait(delayBefore(deaths), undefined, { signal: ending.signal });
+      running = await startUntil(deathsAllowed, false);
+      restarts += 1;
+      if (!ending.signal.aborted) log.info(`${name} is running again`);
     }
   }
 
   const watching = watch().catch((error: unknown) => {
-    if (ending.signal.aborted) return
-    onFatal(error instanceof StackError ? error : new StackError(`${name} could not be started again: ${errorText(error)}`))
-  })
+    if (ending.signal.aborted) return;
+    onFatal(
+      error instanceof StackError
+        ? error
+        : new StackError(`${name} could not be started again: ${errorText(error)}`),
+    );
+  });
 
   return {
     current: () => running,
     restarts: () => restarts,
     kill: (signal) => {
-      ending.abort()
-      running.kill(signal)
+      ending.abort();
+      running.kill(signal);
     },
     end: async (stop) => {
-      ending.abort()
-      await stop(running)
-      await watching
+      ending.abort();
+      await stop(running);
+      await watching;
       // A restart that was already under way when the end came leaves a newer one behind.
-      await stop(running)
+      await stop(running);
     },
-  }
+  };
 }
