@@ -5,6 +5,6 @@ export function tryLock(path: string): LockAttempt;
 
 export function withLock<T>(
   path: string,
-  onWait: (holder: number) => void,
+  onWait: (holder: number, waitedSeconds: number) => void,
   work: () => Promise<T>,
 ): Promise<T>;

@@ -9,7 +9,9 @@ function startOf(pid) {
     try {
       const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      return `${boot}:${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]}`;
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      // A killed process that nobody has waited for yet still has its number, but does nothing any more.
+      return fields[0] === 'Z' ? null : `${boot}:${fields[19]}`;
     } catch {
       return null;
     }
@@ -90,7 +92,7 @@ export function tryLock(path) {
 export async function withLock(path, onWait, work) {
   let lock = tryLock(path);
   for (let waited = 0; !lock.held; waited += 1) {
-    if (waited % 40 === 0) onWait(lock.holder);
+    if (waited % 40 === 0) onWait(lock.holder, waited / 4);
     await new Promise((resolve) => setTimeout(resolve, 250));
     lock = tryLock(path);
   }

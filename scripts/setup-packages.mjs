@@ -92,8 +92,8 @@ export async function setUpPackages() {
   const expected = expectedStamp();
   if (isStamped(expected) && (await findProblem()) === null) return;
   const lock = join(root, '.dreamnet', 'setup.lock');
-  const onWait = (pid) =>
-    say(`waiting for the set-up of process ${pid}, which is installing npm packages here`);
+  const onWait = (pid, waited) =>
+    say(`waiting for the set-up of process ${pid}, which is installing npm packages here (${waited} s)`);
   await withLock(lock, onWait, async () => {
     const isThere = isStamped(expected) || installedMatchesLockfile();
     if (!isThere || (await findProblem()) !== null) await install();

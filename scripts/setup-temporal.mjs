@@ -85,8 +85,8 @@ async function buildWithGo(go, folder) {
 async function obtain(tried) {
   const place = dirname(cached);
   makeFolder(cacheDir, 'the Temporal server');
-  const onWait = (pid) =>
-    say(`waiting for the set-up of process ${pid}, which is getting the Temporal server`);
+  const onWait = (pid, waited) =>
+    say(`waiting for the set-up of process ${pid}, which is getting the Temporal server (${waited} s)`);
   return withLock(join(cacheDir, 'temporal-cli.lock'), onWait, async () => {
     if ((await findProblem(cached)) === null) return cached;
     const draft = mkdtempSync(join(cacheDir, 'temporal-cli-draft-'));

@@ -131,8 +131,10 @@ export async function setUpTestServer() {
   if (isRunnable(program)) return program;
   makeFolder(cacheDir, 'the time-skipping test server');
   const tried = [];
-  const onWait = (pid) =>
-    say(`waiting for the set-up of process ${pid}, which is getting the time-skipping test server`);
+  const onWait = (pid, waited) =>
+    say(
+      `waiting for the set-up of process ${pid}, which is getting the time-skipping test server (${waited} s)`,
+    );
   return withLock(join(cacheDir, 'test-server.lock'), onWait, async () => {
     if (isRunnable(program)) return program;
     const draft = mkdtempSync(join(cacheDir, 'test-server-draft-'));

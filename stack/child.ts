@@ -46,8 +46,7 @@ function parseReady(line: string): ReadyLine | null {
   }
 }
 
-async function startUntilReady(input: ChildInput, ending: AbortSignal): Promise<ReadyProcess> {
-  const signal = input.signal ? AbortSignal.any([input.signal, ending]) : ending;
+async function startUntilReady(input: ChildInput, signal: AbortSignal): Promise<ReadyProcess> {
   signal.throwIfAborted();
   let onReady: (ready: ReadyLine) => void = () => {};
   const ready = new Promise<ReadyLine>((resolve) => {
@@ -99,6 +98,7 @@ export async function superviseChild(input: ChildInput): Promise<Child> {
     firstTries: 5,
     restart: input.restart,
     onFatal: input.onFatal,
+    signal: input.signal,
   });
   return {
     pid: () => supervised.current().pid,

@@ -37,12 +37,11 @@ export async function provideDatabase({
   if (config.database.kind === 'given') return { ...config.database, ...nothingToStop };
   const { dataDir } = config;
   let port = 0;
-  const start = (ending: AbortSignal) =>
-    startPostgres({ dataDir, log, fast, port, signal: AbortSignal.any([signal, ending]) });
+  const start = (ending: AbortSignal) => startPostgres({ dataDir, log, fast, port, signal: ending });
   const supervised = await withProgress(
     log,
     'Starting PostgreSQL',
-    supervise({ name: 'PostgreSQL', log, start, firstTries: 1, onFatal }),
+    supervise({ name: 'PostgreSQL', log, start, firstTries: 1, onFatal, signal }),
   );
   // A restart must keep the port: the API and the worker know it.
   port = supervised.current().port;
@@ -87,12 +86,12 @@ export async function provideTemporal(
       dataDir: config.dataDir,
       log,
       ...ports,
-      signal: AbortSignal.any([signal, ending]),
+      signal: ending,
     });
   const supervised = await withProgress(
     log,
     'Starting the Temporal server',
-    supervise({ name: 'the Temporal server', log, start, firstTries: 1, onFatal }),
+    supervise({ name: 'the Temporal server', log, start, firstTries: 1, onFatal, signal }),
   );
   const running = supervised.current();
   return {

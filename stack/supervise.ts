@@ -28,6 +28,8 @@ export type SuperviseInput<T extends Running> = {
   firstTries: number;
   restart?: boolean;
   onFatal: (reason: StackError) => void;
+  /** Ends the supervision from outside, like `end`, but leaves what runs to be stopped there. */
+  signal?: AbortSignal;
 };
 
 const fastDeathMs = 1000;
@@ -43,7 +45,8 @@ function delayBefore(deaths: number): number {
 // begins anew after a good life; five deaths in a row at a start, or a start that is hopeless, end it for good.
 export async function supervise<T extends Running>(input: SuperviseInput<T>): Promise<Supervised<T>> {
   const { name, log, onFatal } = input;
-  const ending = new AbortController();
+  const ended = new AbortController();
+  const ending = input.signal ? AbortSignal.any([input.signal, ended.signal]) : ended.signal;
   let deaths = 0;
   let atStart = 0;
   let restarts = 0;
@@ -51,15 +54,15 @@ export async function supervise<T extends Running>(input: SuperviseInput<T>): Pr
   async function startUntil(tries: number, isFirst: boolean): Promise<T> {
     for (;;) {
       try {
-        return await input.start(ending.signal);
+        return await input.start(ending);
       } catch (error) {
         deaths += 1;
         atStart += 1;
         // At a first start a reader is there to mend it; later it may be a moment's trouble, such as a port not free yet.
         const isHopeless = isFirst && error instanceof StackError;
-        if (ending.signal.aborted || isHopeless || atStart >= tries) throw error;
+        if (ending.aborted || isHopeless || atStart >= tries) throw error;
         log.warn(`${name} did not start (${errorText(error)}); trying again`);
-        await wait(delayBefore(deaths), undefined, { signal: ending.signal });
+        await wait(delayBefore(deaths), undefined, { signal: ending });
       }
     }
   }
@@ -72,7 +75,7 @@ export async function supervise<T extends Running>(input: SuperviseInput<T>): Pr
     for (;;) {
       const since = Date.now();
       const exit = await running.exited;
-      if (ending.signal.aborted) return;
+      if (ending.aborted) return;
       const life = Date.now() - since;
       deaths = life < goodLifeMs ? deaths + 1 : 1;
       atStart = life < fastDeathMs ? atStart + 1 : 0;
@@ -82,15 +85,15 @@ export async function supervise<T extends Running>(input: SuperviseInput<T>): Pr
         throw new StackError(`${what}${times}. Its last lines:\n${running.lastLines()}`);
       }
       log.warn(`${what}; starting it again`);
-      await wait(delayBefore(deaths), undefined, { signal: ending.signal });
+      await wait(delayBefore(deaths), undefined, { signal: ending });
       running = await startUntil(deathsAllowed, false);
       restarts += 1;
-      if (!ending.signal.aborted) log.info(`${name} is running again`);
+      if (!ending.aborted) log.info(`${name} is running again`);
     }
   }
 
   const watching = watch().catch((error: unknown) => {
-    if (ending.signal.aborted) return;
+    if (ending.aborted) return;
     onFatal(
       error instanceof StackError
         ? error
@@ -102,11 +105,11 @@ export async function supervise<T extends Running>(input: SuperviseInput<T>): Pr
     current: () => running,
     restarts: () => restarts,
     kill: (signal) => {
-      ending.abort();
+      ended.abort();
       running.kill(signal);
     },
     end: async (stop) => {
-      ending.abort();
+      ended.abort();
       await stop(running);
       await watching;
       // A restart that was already under way when the end came leaves a newer one behind.
