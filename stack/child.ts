@@ -30,7 +30,7 @@ export type Child = {
   restarts: () => number;
   /** SIGTERM, then SIGKILL when the grace is over. */
   drain: () => Promise<void>;
-  kill: (signal: NodeJS.Signals) => void;
+  kill: () => Promise<unknown>;
 };
 
 type ReadyProcess = StartedProcess & { ready: ReadyLine };
@@ -105,6 +105,6 @@ export async function superviseChild(input: ChildInput): Promise<Child> {
     ready: () => supervised.current().ready,
     restarts: supervised.restarts,
     drain: () => supervised.end((running) => running.stop('SIGTERM', input.graceMs ?? 25_000)),
-    kill: supervised.kill,
+    kill: () => supervised.kill('SIGKILL'),
   };
 }

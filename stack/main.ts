@@ -36,8 +36,7 @@ async function main(args: readonly string[]): Promise<number> {
       log.info('Stopping: requests and tasks under way are finished first (Ctrl-C again stops at once).');
       stopping.abort();
     } else if (Date.now() - firstSignalAt > sameKeyPressMs) {
-      stack?.kill();
-      process.exit(130);
+      void (stack?.kill() ?? Promise.resolve()).finally(() => process.exit(130));
     }
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);

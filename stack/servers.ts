@@ -15,7 +15,7 @@ export type ServerInput = {
 };
 
 /** A server that runs, or one of somebody else's that is only used: then there is nothing to stop. */
-export type Server<T> = T & { stop: () => Promise<void>; kill: () => void };
+export type Server<T> = T & { stop: () => Promise<void>; kill: () => Promise<unknown> };
 
 export type DatabaseServer = Server<{ databaseUrl: string; migrateUrl: string; pid: () => number | null }>;
 
@@ -25,7 +25,7 @@ export type TemporalServer = Server<{
   pid: () => number | null;
 }>;
 
-const nothingToStop = { stop: () => Promise.resolve(), kill: () => {}, pid: () => null };
+const nothingToStop = { stop: () => Promise.resolve(), kill: () => Promise.resolve(), pid: () => null };
 
 export async function provideDatabase({
   config,
@@ -51,9 +51,7 @@ export async function provideDatabase({
     return {
       ...urls,
       stop,
-      kill: () => {
-        supervised.kill('SIGQUIT');
-      },
+      kill: () => supervised.kill('SIGQUIT'),
       pid: () => supervised.current().pid,
     };
   } catch (error) {
@@ -102,9 +100,7 @@ export async function provideTemporal(
       TEMPORAL_CONFIG_FILE: writeEmptyProfile(config.dataDir),
     },
     stop: () => supervised.end((server) => server.stop()),
-    kill: () => {
-      supervised.kill('SIGKILL');
-    },
+    kill: () => supervised.kill('SIGKILL'),
     pid: () => supervised.current().pid,
   };
 }

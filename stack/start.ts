@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { StackConfig } from './config.ts';
 import { claimDataFolder } from './data-folder.ts';
 import type { StackError } from './error.ts';
@@ -30,10 +31,10 @@ export type Stack = {
   failed: Promise<StackError>;
   stop: () => Promise<void>;
   /** Ends everything at once, without draining. */
-  kill: () => void;
+  kill: () => Promise<void>;
 };
 
-type Part = { stop: () => Promise<void>; kill: () => void };
+type Part = { stop: () => Promise<void>; kill: () => Promise<unknown> };
 
 // A killed earlier run may need this long to let go of its ports: its API drains first.
 const leftoverWaitMs = 35_000;
@@ -97,25 +98,20 @@ export async function startStack(input: StackInput): Promise<Stack> {
           keep({
             ...child,
             stop: child.drain,
-            kill: () => {
-              child.kill('SIGKILL');
-            },
           }),
         ),
         startApi(services).then((started) =>
           keep({
             ...started,
             stop: started.child.drain,
-            kill: () => {
-              started.child.kill('SIGKILL');
-            },
+            kill: started.child.kill,
           }),
         ),
         ending,
       ),
     );
-    // The API drains before the worker, whichever was ready first.
-    parts.sort((a, b) => Number(a === api) - Number(b === api));
+    // Stopped from the end, whichever was ready first: the API drains before what it needs.
+    parts.splice(0, parts.length, database, temporal, worker, api);
     signal.throwIfAborted();
     return {
       urls: { ...apiUrls(config.host, api.port), temporalUi: temporal.uiUrl },
@@ -135,8 +131,9 @@ export async function startStack(input: StackInput): Promise<Stack> {
       }),
       failed,
       stop,
-      kill: () => {
-        for (const part of parts) part.kill();
+      kill: async () => {
+        const gone = Promise.allSettled(parts.map((part) => part.kill()));
+        await Promise.race([gone, wait(3000)]);
         folder.release();
       },
     };

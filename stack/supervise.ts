@@ -16,7 +16,8 @@ export type Supervised<T extends Running> = {
   restarts: () => number;
   /** Ends the supervision, then stops what runs as `stop` says. */
   end: (stop: (running: T) => Promise<unknown>) => Promise<void>;
-  kill: (signal: NodeJS.Signals) => void;
+  /** Ends the supervision and what runs, without asking it first. */
+  kill: (signal: NodeJS.Signals) => Promise<unknown>;
 };
 
 export type SuperviseInput<T extends Running> = {
@@ -107,6 +108,7 @@ export async function supervise<T extends Running>(input: SuperviseInput<T>): Pr
     kill: (signal) => {
       ended.abort();
       running.kill(signal);
+      return running.exited;
     },
     end: async (stop) => {
       ended.abort();
