@@ -138,7 +138,7 @@ export async function askOutcome(
 /** Cancels a task that has not ended, and closes its open approvals; unchanged when it has. */
 export async function cancelTask(
   db: Db,
-  input: { taskId: string; requestId: string; actor: string; reason: string | null; opKey: string },
+  input: { taskId: string; requestId: string | null; actor: string; reason: string | null; opKey: string },
 ): Promise<{ state: TaskState } | Refusal> {
   const outcome = await change<{ state: TaskState }>(db, {
     opKey: input.opKey,
@@ -155,7 +155,7 @@ export async function cancelTask(
       sql`
         update task_attempts set state = 'cancelled', ended_at = now()
         from changed where task_attempts.task_id = changed.id and task_attempts.state in ('intent', 'unknown')`,
-      settleRequest(input.requestId),
+      ...(input.requestId === null ? [] : [settleRequest(input.requestId)]),
     ],
     events: [
       {

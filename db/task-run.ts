@@ -53,6 +53,7 @@ export type Dispatch = {
   executor: Executor;
   taskQueue: string | null;
   pickupTimeoutMs: number;
+  heartbeatTimeoutMs: number | null;
   timeoutMs: number;
   task: { id: string; type: string; target: string; payload: JsonObject };
 };
@@ -69,7 +70,10 @@ export type DispatchOutcome = Dispatch | Voided | DispatchRefused;
 
 const defaultPickupTimeoutMs = 10 * 60_000;
 
-function bindingOf(agent: { id: string; executor: Executor; configVersion: number } | null): ExecutorBinding {
+/** The executor as far as it is part of what a person approves. */
+export function bindingOf(
+  agent: { id: string; executor: Executor; configVersion: number } | null,
+): ExecutorBinding {
   return agent === null
     ? null
     : { agentId: agent.id, executor: agent.executor, configVersion: agent.configVersion };
@@ -199,6 +203,7 @@ function toDispatch(task: TaskRow, agent: AgentOfTask, attempt: number): Dispatc
     executor: agent.executor,
     taskQueue: temporal?.taskQueue ?? null,
     pickupTimeoutMs: temporal?.pickupTimeoutMs ?? defaultPickupTimeoutMs,
+    heartbeatTimeoutMs: temporal?.heartbeatTimeoutMs ?? null,
     timeoutMs: task.timeoutMs,
     task: { id: task.id, type: task.type, target: task.target, payload: task.payload },
   };

@@ -87,14 +87,25 @@ export async function getTaskAttempt(db: Db, key: string): Promise<TaskAttemptRo
   return row ?? null;
 }
 
+/** The machine that acts for an attempt; the first to ask stays it, so that a second one never repeats the effect. */
+export async function claimAttemptHost(db: Db, key: string, host: string): Promise<string | null> {
+  const [row] = await db
+    .update(taskAttempts)
+    .set({ host: sql`coalesce(${taskAttempts.host}, ${host})` })
+    .where(and(eq(taskAttempts.key, key), eq(taskAttempts.state, 'intent')))
+    .returning({ host: taskAttempts.host });
+  return row?.host ?? null;
+}
+
 /** Open tasks whose run never reported itself: their start may have been lost (DESIGN 7). */
 export async function listUnstartedTasks(
   db: Db,
   olderThanMs: number,
   limit: number,
-): Promise<{ id: string; run: number; workflowId: string }[]> {
+): Promise<Pick<TaskRow, 'id' | 'run' | 'title' | 'target' | 'state' | 'severity'>[]> {
+  const { id, run, title, target, state, severity } = tasks;
   return db
-    .select({ id: tasks.id, run: tasks.run, workflowId: tasks.workflowId })
+    .select({ id, run, title, target, state, severity })
     .from(tasks)
     .where(
       and(

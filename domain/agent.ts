@@ -24,6 +24,8 @@ export type TemporalConfig = {
   taskQueue: string;
   /** How long a task waits for a worker of this agent before it counts as failed. */
   pickupTimeoutMs?: number;
+  /** Given only for agents that heartbeat: silence for this long ends the attempt as unknown. */
+  heartbeatTimeoutMs?: number;
 };
 export type ExecutorConfig = CommandConfig | HttpConfig | TemporalConfig;
 

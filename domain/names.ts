@@ -18,6 +18,46 @@ export const searchAttributes = {
   subsystem: 'DreamSubsystem',
 } as const;
 
+export type RunDescription = {
+  /** One line for a person in the Web UI. */
+  summary: string;
+  kind: string;
+  entity: string;
+  state: string;
+  severity: string;
+  subsystem: string;
+};
+
+/** The search attributes a run starts with, by their names in Temporal. */
+export function runAttributes(run: RunDescription): Record<string, string> {
+  return {
+    [searchAttributes.kind]: run.kind,
+    [searchAttributes.entity]: run.entity,
+    [searchAttributes.state]: run.state,
+    [searchAttributes.severity]: run.severity,
+    [searchAttributes.subsystem]: run.subsystem,
+  };
+}
+
+/** A run's one line, short enough for the server's limit of 400 bytes in any script. */
+export function runSummary(run: RunDescription): string {
+  return run.summary.slice(0, 100);
+}
+
+/** Names of the messages runs understand: wire format, like workflow and activity names. */
+export const messageNames = {
+  approval: 'approval',
+  decide: 'decide',
+  dispatch: 'dispatch',
+  cancel: 'cancel',
+  taskState: 'taskState',
+  haloTrigger: 'trigger',
+  haloRequest: 'requestCycle',
+  haloPause: 'setPaused',
+  haloState: 'loopState',
+  cycleState: 'cycleState',
+} as const;
+
 export const haloWorkflowId = 'halo';
 
 /** The first run of a task is `task/<id>`; each retry is a run of its own, `task/<id>/<run>`. */

@@ -163,6 +163,35 @@ export function checkRetry(facts: {
 /** What an agent answers: done or not, one line for people, and data small enough for a workflow history. */
 export type AgentResult = { ok: boolean; summary: string; output?: JsonObject };
 
-/** Longest text of an agent kept as it is; the rest is cut with a mark. */
-export const maxSummaryLength = 2000;
-export const maxOutputBytes = 32 * 1024;
+const maxSummaryLength = 2000;
+const maxOutputLength = 32 * 1024;
+
+/** An agent's answer is data from outside: anything but `{ok, summary}` is a failure, and what is too long is cut with a mark. */
+export function readAgentResult(answer: unknown): AgentResult {
+  const given = typeof answer === 'object' && answer !== null ? (answer as Record<string, unknown>) : {};
+  if (typeof given.ok !== 'boolean' || typeof given.summary !== 'string')
+    return { ok: false, summary: 'The agent did not answer {"ok": boolean, "summary": string}.' };
+  const summary =
+    given.summary.length > maxSummaryLength
+      ? `${given.summary.slice(0, maxSummaryLength)} [cut]`
+      : given.summary;
+  const result = { ok: given.ok, summary };
+  const { output } = given;
+  if (typeof output !== 'object' || output === null || Array.isArray(output)) return result;
+  const size = JSON.stringify(output).length;
+  if (size > maxOutputLength)
+    return { ...result, output: { cut: `${size} characters of output were dropped` } };
+  return { ...result, output: output as JsonObject };
+}
+
+/** What every executor hands to an agent; `key` is the same for every repetition of one attempt. */
+export type AgentCall = {
+  key: string;
+  attempt: number;
+  timeoutMs: number;
+  task: { id: string; type: string; target: string; payload: JsonObject };
+};
+
+/** How long an executor of this system may be silent before its attempt is looked at again, and how often it speaks. */
+export const executorHeartbeatTimeoutMs = 6_000;
+export const executorHeartbeatEveryMs = 1_000;

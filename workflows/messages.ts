@@ -1,21 +1,22 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { ApprovalMessage, DecisionOutcome } from '../domain/approval.ts';
 import type { CycleMode, HaloLoopState, HaloTrigger } from '../domain/halo.ts';
+import { messageNames } from '../domain/names.ts';
 import type { Refusal } from '../domain/refusal.ts';
 import type { TaskState } from '../domain/task.ts';
 
 /** A decision as anyone with a Temporal client can send it; it counts only with a decision ticket (DESIGN 5). */
-export const approvalSignal = defineSignal<[ApprovalMessage]>('approval');
+export const approvalSignal = defineSignal<[ApprovalMessage]>(messageNames.approval);
 
 /** The same decision, for a caller who needs the answer. */
-export const decideUpdate = defineUpdate<DecisionOutcome, [ApprovalMessage]>('decide');
+export const decideUpdate = defineUpdate<DecisionOutcome, [ApprovalMessage]>(messageNames.decide);
 
 /** Asks a run to act on a stored request of a permitted person; the request id is the proof. */
 export type TaskRequest = { requestId: string };
 export type TaskAnswer = { accepted: true; state: TaskState } | ({ accepted: false } & Refusal);
 
-export const dispatchUpdate = defineUpdate<TaskAnswer, [TaskRequest]>('dispatch');
-export const cancelUpdate = defineUpdate<TaskAnswer, [TaskRequest]>('cancel');
+export const dispatchUpdate = defineUpdate<TaskAnswer, [TaskRequest]>(messageNames.dispatch);
+export const cancelUpdate = defineUpdate<TaskAnswer, [TaskRequest]>(messageNames.cancel);
 
 export type TaskRunState = {
   taskId: string;
@@ -25,18 +26,18 @@ export type TaskRunState = {
   approvalId: string | null;
   attempt: number;
 };
-export const taskStateQuery = defineQuery<TaskRunState>('taskState');
+export const taskStateQuery = defineQuery<TaskRunState>(messageNames.taskState);
 
-export const haloTriggerSignal = defineSignal<[HaloTrigger]>('trigger');
+export const haloTriggerSignal = defineSignal<[HaloTrigger]>(messageNames.haloTrigger);
 /** Asks for a cycle and learns its id; triggers that wait share one cycle. */
 export const haloRequestUpdate = defineUpdate<
   { cycleId: string; because: string },
   [{ mode: CycleMode; requestedBy: string }]
->('requestCycle');
+>(messageNames.haloRequest);
 export const haloPauseUpdate = defineUpdate<{ paused: boolean }, [{ paused: boolean; principalId: string }]>(
-  'setPaused',
+  messageNames.haloPause,
 );
-export const haloStateQuery = defineQuery<HaloLoopState>('loopState');
+export const haloStateQuery = defineQuery<HaloLoopState>(messageNames.haloState);
 
 export type CycleRunState = { cycleId: string; step: string; weakPoints: number; proposals: number };
-export const cycleStateQuery = defineQuery<CycleRunState>('cycleState');
+export const cycleStateQuery = defineQuery<CycleRunState>(messageNames.cycleState);

@@ -191,6 +191,7 @@ CREATE TABLE "task_attempts" (
 	"state" text NOT NULL,
 	"dispatched_by" text NOT NULL,
 	"digest" text NOT NULL,
+	"host" text,
 	"started_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
 	"ended_at" timestamp (3) with time zone
 );

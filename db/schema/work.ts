@@ -92,6 +92,8 @@ export const taskAttempts = pgTable('task_attempts', {
   state: text('state', { enum: ['intent', 'succeeded', 'failed', 'unknown', 'cancelled'] }).notNull(),
   dispatchedBy: text('dispatched_by').notNull(),
   digest: text('digest').notNull(),
+  /** The machine a local executor acted on: only there can its outcome be looked up. */
+  host: text('host'),
   startedAt: instant('started_at').notNull().defaultNow(),
   endedAt: instant('ended_at'),
 });

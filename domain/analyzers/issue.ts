@@ -23,3 +23,13 @@ export type Issue = {
   /** Ids of the events that show it, newest first. */
   evidence: string[];
 };
+
+/** Most findings of one analyzer that a cycle carries; the worst come first. */
+const maxIssues = 200;
+
+/** A thousand failing endpoints still make a small history: the worst findings speak for the rest. */
+export function worstFirst(issues: Issue[]): Issue[] {
+  return [...issues]
+    .sort((a, b) => issueSeverities.indexOf(b.severity) - issueSeverities.indexOf(a.severity))
+    .slice(0, maxIssues);
+}

@@ -1,0 +1,111 @@
+import { type KeyObject, verify } from 'node:crypto';
+import { getApproval } from '../db/approvals.ts';
+import { auditRefusal } from '../db/change.ts';
+import type { Database } from '../db/client.ts';
+import { type DecisionRequestRow, getDecisionRequest, refuseRequest } from '../db/decision-requests.ts';
+import { type DecisionInput, expireApproval, recordDecision } from '../db/decisions.ts';
+import type { ApprovalMessage, DecisionOutcome } from '../domain/approval.ts';
+import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
+import { checkTicket, parseClaims } from '../domain/ticket.ts';
+
+export type DecisionActivities = ReturnType<typeof createDecisionActivities>;
+
+type Deps = {
+  database: Database;
+  /** Public half of the API's ticket key; a worker can check tickets and cannot make them. */
+  ticketKey: KeyObject;
+  /** Local play only: raw signals count as if their sender were who they say they are. */
+  acceptRawSignals: boolean;
+};
+
+type Received = { message: ApprovalMessage; workflowId: string; opKey: string };
+type Proven = Omit<DecisionInput, 'opKey' | 'workflowId'> & { request: DecisionRequestRow | null };
+
+/** Decisions as they reach a run: the proof is checked here, the rule and the record are `db/decisions.ts`. */
+export function createDecisionActivities({ database, ticketKey, acceptRawSignals }: Deps) {
+  const { db } = database;
+
+  function proofOf(received: Received): Promise<Proven | Refusal> {
+    const { message } = received;
+    if (typeof message.ticket === 'string') return byTicket(message.ticket, received.workflowId);
+    if (typeof message.requestId === 'string') return byRequest(message.requestId, received.workflowId);
+    return bySender(message);
+  }
+
+  async function byTicket(ticket: string, workflowId: string): Promise<Proven | Refusal> {
+    const [text = '', signature = ''] = ticket.split('.');
+    const signed = Buffer.from(text, 'base64url');
+    if (!verify(null, signed, ticketKey, Buffer.from(signature, 'base64url')))
+      return refuse('FORBIDDEN', 'This is not a ticket of this system; print one with `dreamnet ticket`.');
+    const claims = parseClaims(signed.toString('utf8'));
+    if (claims === null) return refuse('FORBIDDEN', 'This ticket cannot be read; print a new one.');
+    const refusal = checkTicket(claims, workflowId, Date.now());
+    const request = await getDecisionRequest(db, claims.jti);
+    if (request?.source !== 'ticket') return refuse('FORBIDDEN', 'This ticket is not on record.');
+    if (refusal !== null) {
+      await refuseRequest(db, request, refusal);
+      return refusal;
+    }
+    const { approvalId, decision, principalId, digest, reason } = claims;
+    return { approvalId, decision, principalId, digest, reason, requestId: claims.jti, request };
+  }
+
+  async function byRequest(requestId: string, workflowId: string): Promise<Proven | Refusal> {
+    const request = await getDecisionRequest(db, requestId);
+    const { action, approvalId, digest } = request ?? { action: null, approvalId: null, digest: null };
+    const decides = action === 'approve' || action === 'reject';
+    if (request === null || !decides || approvalId === null || digest === null || request.source !== 'api')
+      return refuse('FORBIDDEN', `There is no recorded decision ${requestId}.`);
+    if (request.workflowId !== workflowId)
+      return refuse(
+        'FORBIDDEN',
+        `Decision ${requestId} is for ${request.workflowId}, not for ${workflowId}.`,
+      );
+    const { principalId, reason } = request;
+    return { approvalId, decision: action, principalId, digest, reason, requestId, request };
+  }
+
+  async function bySender(message: ApprovalMessage): Promise<Proven | Refusal> {
+    if (!acceptRawSignals)
+      return refuse(
+        'FORBIDDEN',
+        'A signal counts only with a decision ticket: print one with `dreamnet ticket APPROVAL approve`.',
+      );
+    const { approvalId, decision, principalId } = message;
+    if (approvalId === undefined || decision === undefined || principalId === undefined)
+      return refuse('INVALID', 'A raw signal needs approvalId, decision and principalId.');
+    const approval = await getApproval(db, approvalId);
+    const digest = message.digest ?? approval?.digest ?? '';
+    const reason = message.reason ?? null;
+    return { approvalId, decision, principalId, digest, reason, requestId: null, request: null };
+  }
+
+  return {
+    async recordDecision(received: Received): Promise<DecisionOutcome> {
+      const { workflowId, opKey } = received;
+      const proven = await proofOf(received);
+      if (isRefusal(proven)) {
+        const audit = {
+          actor: 'unproven',
+          action: 'approval.decide',
+          subjectKind: 'workflow',
+          subjectId: workflowId,
+          detail: { approvalId: String(received.message.approvalId ?? '') },
+        };
+        await auditRefusal(db, `${opKey}:refused`, audit, proven);
+        return { accepted: false, ...proven };
+      }
+      const { request, ...decision } = proven;
+      const outcome = await recordDecision(db, { ...decision, workflowId, opKey });
+      if (outcome.accepted) return outcome;
+      const { refused, message, details } = outcome;
+      const refusal = refuse(refused, message, details);
+      if (request !== null) await refuseRequest(db, request, refusal);
+      return outcome;
+    },
+
+    expireApproval(input: { approvalId: string; opKey: string }) {
+      return expireApproval(db, input);
+    },
+  };
+}

@@ -1,0 +1,100 @@
+import { agentSnapshots, listCandidates, markSilentAgents } from '../db/agents.ts';
+import type { Database } from '../db/client.ts';
+import {
+  beginCycle,
+  beginProposing,
+  failCycle,
+  finishCycle,
+  type NewCycle,
+  recordIssues,
+} from '../db/halo.ts';
+import { recordPause } from '../db/halo-pause.ts';
+import { derivedId } from '../db/ids.ts';
+import { endpointSnapshots } from '../db/probes.ts';
+import { attachEvidence, type CreatedTask, createTask } from '../db/task-create.ts';
+import { chooseAgent } from '../domain/agent.ts';
+import { analyzeAgents } from '../domain/analyzers/agent-health.ts';
+import { analyzeEndpoints } from '../domain/analyzers/endpoint-health.ts';
+import { type AnalyzerName, type Issue, worstFirst } from '../domain/analyzers/issue.ts';
+import type { HaloLimits, Proposal, WeakPoint } from '../domain/halo.ts';
+import { approvalPolicy } from '../domain/policy.ts';
+import { defaultTimeoutMs } from '../domain/task.ts';
+
+export type HaloActivities = ReturnType<typeof createHaloActivities>;
+
+export type ProposedTask = CreatedTask & Pick<Proposal, 'title' | 'target' | 'severity'>;
+
+/** HALO's eyes and hands: analyzers read the record, proposals become tasks that wait for a person. */
+export function createHaloActivities({ database, limits }: { database: Database; limits: HaloLimits }) {
+  const { db } = database;
+
+  const analyze: Record<AnalyzerName, (cycleId: string) => Promise<Issue[]>> = {
+    'endpoint-health': async () => analyzeEndpoints(await endpointSnapshots(db)),
+    'agent-health': async (cycleId) => {
+      await markSilentAgents(db, `agent.silent:${cycleId}`);
+      return analyzeAgents(await agentSnapshots(db));
+    },
+  };
+
+  return {
+    readHaloLimits(): Promise<HaloLimits> {
+      return Promise.resolve(limits);
+    },
+
+    recordPause(input: { paused: boolean; principalId: string; opKey: string }) {
+      return recordPause(db, input);
+    },
+
+    beginCycle(input: NewCycle) {
+      return beginCycle(db, input);
+    },
+
+    async runAnalyzer(input: { cycleId: string; analyzer: AnalyzerName }): Promise<Issue[]> {
+      return worstFirst(await analyze[input.analyzer](input.cycleId));
+    },
+
+    recordIssues(input: { cycleId: string; issues: Issue[]; weakPoints: WeakPoint[] }) {
+      return recordIssues(db, input);
+    },
+
+    /** Creates the tasks that are new; a finding whose fix target has an open task only adds its evidence. */
+    async proposeTasks(input: { cycleId: string; proposals: Proposal[] }): Promise<ProposedTask[]> {
+      await beginProposing(db, input.cycleId);
+      const candidates = await listCandidates(db);
+      const created: ProposedTask[] = [];
+      for (const proposal of input.proposals) {
+        const agent = chooseAgent(candidates, proposal);
+        const { weakPointId, ...content } = proposal;
+        const outcome = await createTask(
+          db,
+          {
+            ...content,
+            id: derivedId('tsk', `${input.cycleId}|${proposal.fingerprint}`),
+            origin: 'halo',
+            originId: input.cycleId,
+            dispatchMode: 'manual',
+            timeoutMs: defaultTimeoutMs,
+            expiresInMs: approvalPolicy(proposal.risk).expiresInMs,
+            binding:
+              agent === null
+                ? null
+                : { agentId: agent.id, executor: agent.executor, configVersion: agent.configVersion },
+          },
+          { key: `halo.propose:${input.cycleId}:${weakPointId}`, actor: 'halo' },
+        );
+        const { title, target, severity } = proposal;
+        if (outcome.status !== 'unchanged') created.push({ ...outcome.result, title, target, severity });
+        else await attachEvidence(db, { ...proposal, cycleId: input.cycleId });
+      }
+      return created;
+    },
+
+    finishCycle(input: { cycleId: string; taskIds: string[]; weakPoints: number }) {
+      return finishCycle(db, input);
+    },
+
+    failCycle(input: { cycleId: string; error: string }) {
+      return failCycle(db, input);
+    },
+  };
+}

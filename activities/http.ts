@@ -1,0 +1,130 @@
+import { createHmac } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import { Webhook } from 'standardwebhooks';
+import { getAgent } from '../db/agents.ts';
+import type { Database } from '../db/client.ts';
+import type { HttpConfig } from '../domain/agent.ts';
+import { DomainError, refuse } from '../domain/refusal.ts';
+import {
+  type AgentCall,
+  type AgentResult,
+  executorHeartbeatEveryMs,
+  readAgentResult,
+} from '../domain/task.ts';
+import { explainFetchError, guardedFetch, type GuardedResponse, refusalIn } from './guarded-fetch.ts';
+
+export type HttpActivities = ReturnType<typeof createHttpActivities>;
+
+const maxAnswerBytes = 256 * 1024;
+const askEveryMs = 500;
+/** After this many tries without any answer a person has to look. */
+const maxTries = 12;
+
+/** The secret an HTTP agent checks signatures with: derived, so that the record holds nothing that authenticates. */
+export function agentSecret(agentRoot: string, agentId: string): string {
+  return `whsec_${createHmac('sha256', agentRoot).update(`agent:${agentId}`).digest('base64')}`;
+}
+
+/**
+ * Runs an agent behind an HTTP endpoint. POST starts an attempt, signed, with its key as Idempotency-Key; GET with the
+ * same key answers 200 with the result, 202 while it runs, 404 when that key was never seen.
+ */
+export function createHttpActivities({ database, agentRoot }: { database: Database; agentRoot: string }) {
+  async function send(
+    method: 'POST' | 'GET',
+    agent: { id: string; config: HttpConfig },
+    call: AgentCall,
+    signal: AbortSignal,
+  ): Promise<GuardedResponse> {
+    const body = method === 'POST' ? JSON.stringify(call) : '';
+    const at = new Date();
+    const signature = new Webhook(agentSecret(agentRoot, agent.id)).sign(call.key, at, body);
+    return guardedFetch({
+      url: agent.config.url,
+      method,
+      headers: {
+        accept: 'application/json',
+        ...(method === 'POST' ? { 'content-type': 'application/json' } : {}),
+        'idempotency-key': call.key,
+        'webhook-id': call.key,
+        'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
+        'webhook-signature': signature,
+      },
+      body: method === 'POST' ? body : null,
+      timeoutMs: call.timeoutMs,
+      maxBytes: maxAnswerBytes,
+      allowPrivateNetwork: agent.config.allowPrivateNetwork === true,
+      signal,
+    });
+  }
+
+  return {
+    async runHttp(input: { agentId: string; call: AgentCall }): Promise<AgentResult> {
+      const { call } = input;
+      const row = await getAgent(database.db, input.agentId);
+      if (row?.executor !== 'http')
+        throw new DomainError(refuse('NOT_FOUND', `No HTTP agent ${input.agentId}.`));
+      const agent = { id: row.id, config: row.config as HttpConfig };
+      const context = Context.current();
+      const signal = context.cancellationSignal;
+      const beat = setInterval(() => context.heartbeat(call.key), executorHeartbeatEveryMs);
+      try {
+        // An earlier try of this attempt may have arrived: ask before sending again.
+        const known = context.info.attempt > 1 ? await send('GET', agent, call, signal) : null;
+        const first =
+          known === null || known.status === 404 ? await send('POST', agent, call, signal) : known;
+        return await follow(first, known !== null, () => send('GET', agent, call, signal), signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        return explain(error, context.info.attempt);
+      } finally {
+        clearInterval(beat);
+      }
+    },
+  };
+}
+
+async function follow(
+  first: GuardedResponse,
+  asked: boolean,
+  ask: () => Promise<GuardedResponse>,
+  signal: AbortSignal,
+): Promise<AgentResult> {
+  let answer = first;
+  while (answer.status === 202) {
+    await sleep(askEveryMs, undefined, { signal });
+    answer = await ask();
+  }
+  if (answer.status >= 200 && answer.status < 300) return readAgentResult(parse(answer.body));
+  if (asked && (answer.status === 405 || answer.status === 501))
+    throw ApplicationFailure.nonRetryable(
+      'the agent cannot say whether the request arrived',
+      'OUTCOME_UNKNOWN',
+    );
+  return { ok: false, summary: `The agent answered ${answer.status}.` };
+}
+
+function parse(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return null;
+  }
+}
+
+function explain(error: unknown, tries: number): AgentResult {
+  if (error instanceof ApplicationFailure) throw error;
+  const refusal = refusalIn(error);
+  if (refusal !== null) return { ok: false, summary: refusal.message };
+  const why = explainFetchError(error);
+  const neverSent = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN/.test(why);
+  if (neverSent && tries === 1) return { ok: false, summary: `The agent could not be reached: ${why}` };
+  if (tries >= maxTries)
+    throw ApplicationFailure.nonRetryable(
+      `the agent did not answer ${tries} times: ${why}`,
+      'OUTCOME_UNKNOWN',
+    );
+  throw error;
+}

@@ -1,0 +1,88 @@
+import type { Database } from '../db/client.ts';
+import { type DecisionRequestRow, getDecisionRequest, refuseRequest } from '../db/decision-requests.ts';
+import { getPrincipal } from '../db/principals.ts';
+import { askOutcome, type AttemptEnd, cancelTask, finishAttempt } from '../db/task-end.ts';
+import { beginAttempt, claimRun, type Dispatch } from '../db/task-run.ts';
+import { isPermitted, type Permission } from '../domain/access.ts';
+import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
+
+export type DispatchedTask = Dispatch;
+export type TaskActivities = ReturnType<typeof createTaskActivities>;
+
+const permissionFor: Partial<Record<DecisionRequestRow['action'], Permission>> = {
+  dispatch: 'tasks:dispatch',
+  cancel: 'tasks:dispatch',
+};
+
+/** The record's side of a task's run; every verb is idempotent by the `opKey` the workflow gives. */
+export function createTaskActivities({ database }: { database: Database }) {
+  const { db } = database;
+
+  /** A request counts when it is on record, open, meant for this run, and its author still holds the permission. */
+  async function proveRequest(
+    requestId: string,
+    action: 'dispatch' | 'cancel',
+    workflowId: string,
+  ): Promise<DecisionRequestRow | Refusal> {
+    const request = await getDecisionRequest(db, requestId);
+    if (request === null || request.action !== action || request.workflowId !== workflowId)
+      return refuse('FORBIDDEN', `There is no recorded request ${requestId} to ${action} ${workflowId}.`);
+    const principal = await getPrincipal(db, request.principalId);
+    const permission = permissionFor[action];
+    if (principal?.status === 'active' && permission !== undefined && isPermitted(principal.role, permission))
+      return request;
+    const refusal = refuse('FORBIDDEN', `${principal?.name ?? request.principalId} may not ${action} tasks.`);
+    await refuseRequest(db, request, refusal);
+    return refusal;
+  }
+
+  return {
+    claimRun(input: { taskId: string; run: number; runId: string }) {
+      return claimRun(db, input);
+    },
+
+    async beginAttempt(input: {
+      taskId: string;
+      workflowId: string;
+      requestId: string | null;
+      opKey: string;
+    }) {
+      const { taskId, opKey } = input;
+      if (input.requestId === null)
+        return beginAttempt(db, { taskId, opKey, request: null, actor: 'system' });
+      const request = await proveRequest(input.requestId, 'dispatch', input.workflowId);
+      if (isRefusal(request)) return { dispatched: false as const, voided: false as const, ...request };
+      const outcome = await beginAttempt(db, { taskId, opKey, request, actor: request.principalId });
+      if (!outcome.dispatched) {
+        const refusal = outcome.voided
+          ? refuse('STALE', `The approval is void: ${outcome.because}.`)
+          : refuse(outcome.refused, outcome.message, outcome.details);
+        await refuseRequest(db, request, refusal);
+      }
+      return outcome;
+    },
+
+    finishAttempt(input: AttemptEnd) {
+      return finishAttempt(db, input);
+    },
+
+    askOutcome(input: { taskId: string; attempt: number; because: string; opKey: string }) {
+      return askOutcome(db, input);
+    },
+
+    async acceptCancel(input: { taskId: string; workflowId: string; requestId: string }) {
+      const request = await proveRequest(input.requestId, 'cancel', input.workflowId);
+      return isRefusal(request) ? request : { actor: request.principalId, reason: request.reason };
+    },
+
+    cancelTask(input: {
+      taskId: string;
+      requestId: string | null;
+      actor: string;
+      reason: string | null;
+      opKey: string;
+    }) {
+      return cancelTask(db, input);
+    },
+  };
+}

@@ -1,0 +1,59 @@
+import { createPublicKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import os from 'node:os';
+import { Client } from '@temporalio/client';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
+import { openDatabase } from '../db/client.ts';
+import { requireCurrentSchema } from '../db/migrate.ts';
+import { parseWorkerConfig } from '../domain/config.ts';
+import { isRefusal } from '../domain/refusal.ts';
+import { startWorkers } from './workers.ts';
+
+const config = parseWorkerConfig(process.env);
+if (isRefusal(config)) {
+  console.error(config.message);
+  process.exit(2);
+}
+const levels = {
+  trace: 'TRACE',
+  debug: 'DEBUG',
+  info: 'INFO',
+  warn: 'WARN',
+  error: 'ERROR',
+  silent: 'ERROR',
+} as const;
+const logger = new DefaultLogger(levels[config.LOG_LEVEL], (entry) => {
+  const { level, message, meta } = entry;
+  process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), level, message, ...meta })}\n`);
+});
+Runtime.install({ logger, shutdownSignals: [] });
+
+try {
+  const database = openDatabase(config.DATABASE_URL, { name: 'dreamnet-worker' });
+  await requireCurrentSchema(database.db);
+  const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
+  const connection = await NativeConnection.connect(connectionOptions);
+  const workers = await startWorkers({
+    database,
+    connection,
+    client: new Client({ connection, namespace }),
+    namespace,
+    config,
+    ticketKey: createPublicKey(readFileSync(config.DREAMNET_TICKET_PUBLIC_KEY_FILE, 'utf8')),
+    agentRoot: readFileSync(config.DREAMNET_AGENT_ROOT_FILE, 'utf8').trim(),
+    host: os.hostname(),
+    searchPath: process.env.PATH ?? '/usr/bin:/bin',
+    logger,
+  });
+  const stop = (): void => void workers.stop();
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+  process.stdout.write(`${JSON.stringify({ ready: true })}\n`);
+  await workers.ended;
+  await connection.close();
+  await database.close();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exit(1);
+}

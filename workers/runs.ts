@@ -1,0 +1,135 @@
+import {
+  type Client,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowIdConflictPolicy,
+  WorkflowIdReusePolicy,
+} from '@temporalio/client';
+import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+import type { LoggedEvent } from '../domain/events.ts';
+import { emptyHaloLoop, type HaloTrigger } from '../domain/halo.ts';
+import {
+  haloWorkflowId,
+  messageNames,
+  type RunDescription,
+  runAttributes,
+  runSummary,
+  subscriptionWorkflowId,
+  taskQueues,
+  taskWorkflowId,
+} from '../domain/names.ts';
+import type { haloLoop, subscription, task } from '../workflows/index.ts';
+
+const deadlineMs = 5_000;
+
+function described(run: RunDescription) {
+  const typedSearchAttributes = Object.entries(runAttributes(run)).map(([name, value]) => ({
+    key: defineSearchAttributeKey(name, SearchAttributeType.KEYWORD),
+    value,
+  }));
+  return { staticSummary: runSummary(run), typedSearchAttributes };
+}
+
+export type StartableTask = {
+  id: string;
+  run: number;
+  title: string;
+  target: string;
+  state: string;
+  severity: string;
+};
+
+/** The starts a worker makes itself. Each is repeatable: a run that is there already is what was wanted. */
+export function createRuns(client: Client) {
+  const within = <T>(call: () => Promise<T>): Promise<T> =>
+    client.withDeadline(Date.now() + deadlineMs, call);
+
+  return {
+    async startTask(row: StartableTask): Promise<void> {
+      try {
+        await within(() =>
+          client.workflow.start<typeof task>('task', {
+            workflowId: taskWorkflowId(row.id, row.run),
+            taskQueue: taskQueues.main,
+            args: [{ taskId: row.id, run: row.run }],
+            workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+            workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+            ...described({
+              summary: row.title,
+              kind: 'task',
+              entity: row.target,
+              state: row.state,
+              severity: row.severity,
+              subsystem: 'squad',
+            }),
+          }),
+        );
+      } catch (error) {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      }
+    },
+
+    async startSubscription(key: string): Promise<void> {
+      await within(() =>
+        client.workflow.start<typeof subscription>('subscription', {
+          workflowId: subscriptionWorkflowId(key),
+          taskQueue: taskQueues.main,
+          args: [{ key }],
+          workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+          ...described({
+            summary: `Delivers events of subscription ${key}`,
+            kind: 'subscription',
+            entity: key,
+            state: 'running',
+            severity: 'info',
+            subsystem: 'bus',
+          }),
+        }),
+      );
+    },
+
+    /** Hands a batch of events to HALO as one trigger. */
+    async triggerHalo(events: LoggedEvent[]): Promise<void> {
+      const trigger: HaloTrigger = {
+        name: 'event',
+        urgent: events.some((event) => event.severity === 'critical'),
+        mode: 'full',
+        requestedBy: null,
+        eventIds: events.slice(-20).map((event) => event.id),
+      };
+      await within(() =>
+        client.workflow.signalWithStart<typeof haloLoop, [HaloTrigger]>('haloLoop', {
+          workflowId: haloWorkflowId,
+          taskQueue: taskQueues.main,
+          args: [{ state: emptyHaloLoop() }],
+          signal: messageNames.haloTrigger,
+          signalArgs: [trigger],
+          ...described({
+            summary: 'HALO: gathers triggers and runs one cycle at a time',
+            kind: 'halo-loop',
+            entity: haloWorkflowId,
+            state: 'running',
+            severity: 'info',
+            subsystem: 'halo',
+          }),
+        }),
+      );
+    },
+
+    /** Sends a recorded request to its run again, under the same update id, so that it acts once however often it arrives. */
+    async sendAgain(request: {
+      id: string;
+      workflowId: string;
+      update: string;
+      args: unknown;
+    }): Promise<void> {
+      await within(() =>
+        client.workflow.getHandle(request.workflowId).executeUpdate(request.update, {
+          updateId: request.id,
+          args: [request.args],
+        }),
+      );
+    },
+  };
+}
+
+export type Runs = ReturnType<typeof createRuns>;

@@ -1,0 +1,122 @@
+import type { KeyObject } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import type { Client } from '@temporalio/client';
+import { type Logger, type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { createCommandActivities } from '../activities/command.ts';
+import { createDecisionActivities } from '../activities/decisions.ts';
+import { createHaloActivities } from '../activities/halo.ts';
+import { createHttpActivities } from '../activities/http.ts';
+import { createProbeActivities } from '../activities/probes.ts';
+import { createSubscriptionActivities } from '../activities/subscriptions.ts';
+import { createTaskActivities } from '../activities/tasks.ts';
+import type { Database } from '../db/client.ts';
+import { ensureEventPartitions } from '../db/events.ts';
+import { ensureSubscription } from '../db/subscriptions.ts';
+import type { WorkerConfig } from '../domain/config.ts';
+import { taskQueues } from '../domain/names.ts';
+import { haloSubscription } from '../domain/subscription.ts';
+import { workflowBundle } from './bundle.ts';
+import { translateFailures } from './failures.ts';
+import { startRelay } from './relay.ts';
+import { createRuns } from './runs.ts';
+import { listenForEvents } from './wakeups.ts';
+
+export type WorkersDeps = {
+  database: Database;
+  connection: NativeConnection;
+  client: Client;
+  namespace: string;
+  config: WorkerConfig;
+  ticketKey: KeyObject;
+  agentRoot: string;
+  host: string;
+  searchPath: string;
+  logger: Logger;
+};
+
+const consumerTurnMs = 5 * 60_000;
+
+/** The workers of one process: workflows and record, executors, and event consumers, on a task queue each. */
+export async function startWorkers(
+  deps: WorkersDeps,
+): Promise<{ stop(): Promise<void>; ended: Promise<void> }> {
+  const { database, config, connection, namespace, logger } = deps;
+  if (config.DREAMNET_RAW_SIGNALS === 'accept')
+    logger.warn('DREAMNET_RAW_SIGNALS=accept: anyone who reaches Temporal can approve. For local play only.');
+  await ensureEventPartitions(database.log);
+  await ensureSubscription(database.log, haloSubscription);
+
+  const runs = createRuns(deps.client);
+  const dataDir = path.resolve(config.DREAMNET_DATA_DIR);
+  const effectsDir = path.join(dataDir, 'effects');
+  mkdirSync(effectsDir, { recursive: true, mode: 0o700 });
+  const host = `${deps.host}:${dataDir}`;
+  const common = {
+    connection,
+    namespace,
+    interceptors: { activity: [() => ({ inbound: translateFailures() })] },
+  } satisfies WorkerOptionsPart;
+
+  const workers = await Promise.all([
+    Worker.create({
+      ...common,
+      taskQueue: taskQueues.main,
+      workflowBundle: await workflowBundle(logger),
+      activities: {
+        ...createTaskActivities({ database }),
+        ...createDecisionActivities({
+          database,
+          ticketKey: deps.ticketKey,
+          acceptRawSignals: config.DREAMNET_RAW_SIGNALS === 'accept',
+        }),
+        ...createHaloActivities({
+          database,
+          limits: {
+            cooldownMs: config.DREAMNET_HALO_COOLDOWN_MS,
+            errorWindowMs: config.DREAMNET_HALO_ERROR_WINDOW_MS,
+            cyclesPerHour: config.DREAMNET_HALO_CYCLES_PER_HOUR,
+          },
+        }),
+        ...createProbeActivities({ database }),
+      },
+      maxCachedWorkflows: config.DREAMNET_MAX_CACHED_WORKFLOWS,
+      // After kill -9 the next decision otherwise waits 10 s for the dead worker's sticky queue.
+      stickyQueueScheduleToStartTimeout: '1s',
+      shutdownGraceTime: config.DREAMNET_SHUTDOWN_GRACE_MS,
+    }),
+    Worker.create({
+      ...common,
+      taskQueue: taskQueues.effects,
+      activities: {
+        ...createCommandActivities({ database, effectsDir, host, searchPath: deps.searchPath }),
+        ...createHttpActivities({ database, agentRoot: deps.agentRoot }),
+      },
+      // Commands outlive this process and are found again; waiting for them would only hold up the restart.
+      shutdownGraceTime: '1s',
+    }),
+    Worker.create({
+      ...common,
+      taskQueue: taskQueues.bus,
+      activities: createSubscriptionActivities({
+        database,
+        handlers: { [haloSubscription.handler]: (events) => runs.triggerHalo(events) },
+        wakeups: await listenForEvents(database.log),
+        turnMs: consumerTurnMs,
+      }),
+      shutdownGraceTime: '100ms',
+    }),
+  ]);
+  const relay = startRelay({ database, runs, log: logger });
+  const ended = Promise.all(workers.map((worker) => worker.run())).then(() => undefined);
+  return {
+    ended,
+    async stop() {
+      await relay.stop();
+      for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+      await ended;
+    },
+  };
+}
+
+type WorkerOptionsPart = Partial<WorkerOptions>;

@@ -1,0 +1,145 @@
+import {
+  allHandlersFinished,
+  ChildWorkflowFailure,
+  condition,
+  continueAsNew,
+  executeChild,
+  isCancellation,
+  ParentClosePolicy,
+  proxyLocalActivities,
+  setCurrentDetails,
+  setHandler,
+  uuid4,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { ApplicationFailure } from '@temporalio/common';
+import type { HaloActivities } from '../activities/halo.ts';
+import {
+  checkPause,
+  ended,
+  gather,
+  type HaloTrigger,
+  nextStep,
+  type PendingCycle,
+  started,
+} from '../domain/halo.ts';
+import { haloCycleWorkflowId } from '../domain/names.ts';
+import { describeRun } from './describe-run.ts';
+import { haloCycle } from './halo-cycle.ts';
+import type { HaloLoopInput } from './inputs.ts';
+import { haloPauseUpdate, haloRequestUpdate, haloStateQuery, haloTriggerSignal } from './messages.ts';
+
+const { readHaloLimits, recordPause } = proxyLocalActivities<HaloActivities>({
+  startToCloseTimeout: '15s',
+  retry: { initialInterval: '200ms', maximumInterval: '10s' },
+});
+
+/** Far below the server's 10,000 signals per run (TRUST 2). */
+const messagesPerRun = 1_000;
+const cyclesPerRun = 50;
+
+/**
+ * The one loop that decides when HALO looks at the system: it gathers triggers, keeps cooldown and budget, and runs one
+ * cycle at a time. What it remembers is one state object, carried over when it continues as new.
+ */
+export async function haloLoop(input: HaloLoopInput): Promise<void> {
+  let { state } = input;
+  let messages = 0;
+  let cycles = 0;
+  const { runId } = workflowInfo();
+
+  function take(trigger: HaloTrigger): void {
+    messages += 1;
+    state = gather(state, trigger, newCycleId(), Date.now());
+  }
+  setHandler(haloTriggerSignal, take);
+  setHandler(haloRequestUpdate, ({ mode, requestedBy }) => {
+    take({ name: 'manual', urgent: true, mode, requestedBy, eventIds: [] });
+    const because = state.paused ? 'HALO is paused; the cycle waits for a resume' : describeWait();
+    return { cycleId: state.pending?.cycleId ?? '', because };
+  });
+  setHandler(
+    haloPauseUpdate,
+    async ({ paused, principalId }) => {
+      messages += 1;
+      state = { ...state, paused };
+      await recordPause({ paused, principalId, opKey: `halo.pause:${runId}:${messages}` });
+      return { paused };
+    },
+    {
+      validator: ({ paused }: { paused: boolean; principalId: string }) => {
+        const refusal = checkPause(state.paused, paused);
+        if (refusal !== null) throw ApplicationFailure.nonRetryable(refusal.message, refusal.refused);
+      },
+    },
+  );
+  setHandler(haloStateQuery, () => state);
+
+  function describeWait(): string {
+    if (state.runningCycleId !== null) return `cycle ${state.runningCycleId} is running; this one follows`;
+    return 'it starts now';
+  }
+
+  for (;;) {
+    if (cycles >= cyclesPerRun || messages >= messagesPerRun || workflowInfo().continueAsNewSuggested) {
+      await condition(allHandlersFinished);
+      return continueAsNew<typeof haloLoop>({ state });
+    }
+    if (state.pending === null || state.paused) {
+      setCurrentDetails(state.paused ? '**paused**: waits for a resume' : 'waits for a trigger');
+      await condition(() => (state.pending !== null && !state.paused) || messages >= messagesPerRun);
+      continue;
+    }
+    const step = nextStep(state, await readHaloLimits(), Date.now());
+    if (step.do === 'start') {
+      cycles += 1;
+      await runCycle(state.pending);
+    } else if (step.do === 'wait') {
+      setCurrentDetails(`waits ${Math.ceil(step.forMs / 1000)} s: ${step.because}`);
+      const { urgent, manual } = state.pending;
+      // Ends early when something more urgent joins, or when a person pauses.
+      await condition(
+        () =>
+          state.paused ||
+          (state.pending !== null && (state.pending.urgent !== urgent || state.pending.manual !== manual)),
+        step.forMs,
+      );
+    }
+  }
+
+  async function runCycle(pending: PendingCycle): Promise<void> {
+    state = started(state, Date.now());
+    setCurrentDetails(`runs cycle ${pending.cycleId}`);
+    try {
+      await executeChild(haloCycle, {
+        workflowId: haloCycleWorkflowId(pending.cycleId),
+        args: [
+          {
+            cycleId: pending.cycleId,
+            mode: pending.mode,
+            trigger: { ...pending.triggers, eventIds: pending.eventIds },
+            requestedBy: pending.requestedBy,
+          },
+        ],
+        parentClosePolicy: ParentClosePolicy.ABANDON,
+        ...describeRun({
+          summary: `HALO cycle (${pending.mode}) asked for by ${pending.manual ? 'a person' : 'events'}`,
+          kind: 'halo-cycle',
+          entity: pending.cycleId,
+          state: 'analyzing',
+          severity: pending.urgent ? 'critical' : 'error',
+          subsystem: 'halo',
+        }),
+      });
+    } catch (error) {
+      // A failed cycle has recorded its failure itself; the loop goes on to the next trigger.
+      if (!(error instanceof ChildWorkflowFailure) || isCancellation(error)) throw error;
+    } finally {
+      state = ended(state, Date.now());
+    }
+  }
+}
+
+function newCycleId(): string {
+  return `cyc_${uuid4().replaceAll('-', '').slice(0, 16)}`;
+}

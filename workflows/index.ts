@@ -1,0 +1,5 @@
+export { haloCycle } from './halo-cycle.ts';
+export { haloLoop } from './halo-loop.ts';
+export { probeRun } from './probe-run.ts';
+export { subscription } from './subscription.ts';
+export { task } from './task.ts';
