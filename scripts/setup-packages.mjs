@@ -61,6 +61,17 @@ async function findProblem() {
   );
 }
 
+// npm tells the cause first, then much else.
+function firstErrors(output) {
+  const errors = output.split('\n').filter((line) => line.startsWith('npm error '));
+  return errors.length === 0
+    ? lastLines(output)
+    : errors
+        .slice(0, 6)
+        .map((line) => `  ${line}`)
+        .join('\n');
+}
+
 async function install() {
   const npm = findOnPath('npm');
   if (npm === null) {
@@ -81,7 +92,7 @@ async function install() {
   const result = await run(npm, args, { onTick: everySeconds(10, 'npm ci is still running') });
   if (!result.ok) {
     throw new SetupError(
-      `"npm ci" failed in ${root} (${result.reason ?? `exit code ${result.code}`}):\n${lastLines(result.output)}\n` +
+      `"npm ci" failed in ${root} (${result.reason ?? `exit code ${result.code}`}):\n${firstErrors(result.output)}\n` +
         'It needs the npm registry (or its local cache) and a package-lock.json that fits package.json. Mend that, then try again.',
     );
   }

@@ -82,12 +82,12 @@ async function startUntilReady(input: ChildInput, signal: AbortSignal): Promise<
   if (first === 'late') {
     await started.stop('SIGTERM', 5000);
     signal.throwIfAborted();
-    throw new Error(`it was not ready after ${timeoutMs / 1000} s; its last lines:\n${started.lastLines()}`);
+    throw new Error(`it was not ready after ${timeoutMs / 1000} s. Its last lines:\n${started.lastLines()}`);
   }
   if ('ready' in first) return { ...started, ready: first };
   const hopeless = input.explain?.(started.lastLines()) ?? null;
   if (hopeless !== null) throw hopeless;
-  throw new Error(`${describeExit(first)}; its last lines:\n${started.lastLines()}`);
+  throw new Error(`${describeExit(first)}. Its last lines:\n${started.lastLines()}`);
 }
 
 export async function superviseChild(input: ChildInput): Promise<Child> {

@@ -61,8 +61,9 @@ export async function supervise<T extends Running>(input: SuperviseInput<T>): Pr
         atStart += 1;
         // At a first start a reader is there to mend it; later it may be a moment's trouble, such as a port not free yet.
         const isHopeless = isFirst && error instanceof StackError;
-        if (ending.aborted || isHopeless || atStart >= tries) throw error;
-        log.warn(`${name} did not start (${errorText(error)}); trying again`);
+        if (ending.aborted || isHopeless) throw error;
+        if (atStart >= tries) throw new StackError(`${name} could not be started: ${errorText(error)}`);
+        log.warn(`${name} did not start (${errorText(error).split('\n')[0]}); trying again`);
         await wait(delayBefore(deaths), undefined, { signal: ending });
       }
     }
@@ -95,11 +96,7 @@ export async function supervise<T extends Running>(input: SuperviseInput<T>): Pr
 
   const watching = watch().catch((error: unknown) => {
     if (ending.aborted) return;
-    onFatal(
-      error instanceof StackError
-        ? error
-        : new StackError(`${name} could not be started again: ${errorText(error)}`),
-    );
+    onFatal(error instanceof StackError ? error : new StackError(`${name}: ${errorText(error)}`));
   });
 
   return {
