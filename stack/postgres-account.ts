@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { StackError, errorText } from './error.ts';
-import { makePassableFolder } from './files.ts';
+import { makePassableFolder, readOrCreatePrivate } from './files.ts';
 import type { Log } from './log.ts';
 
 // PostgreSQL refuses to run as root, so root runs it as the system user `postgres`.
@@ -101,6 +101,11 @@ function placeBinaries(account: Account, binaries: Binaries, log: Log): Binaries
   return { postgres: place(binaries.postgres), initdb: place(binaries.initdb) };
 }
 
+function nameElsewhere(dataDir: string): string {
+  const folder = createHash('sha256').update(resolve(dataDir)).digest('hex').slice(0, 12);
+  return join(reachableHome, `${folder}-${randomBytes(3).toString('hex')}`);
+}
+
 /** Where the database files are kept, which programs serve them, and under whose name. */
 export async function placePostgres(dataDir: string, log: Log): Promise<Placement> {
   const binaries = await findBinaries();
@@ -109,24 +114,21 @@ export async function placePostgres(dataDir: string, log: Log): Promise<Placemen
 
   const owner = statSync(wanted, { throwIfNoEntry: false });
   const account = owner && owner.uid !== 0 ? { uid: owner.uid, gid: owner.gid } : findAccount();
-  const elsewhere = join(
-    reachableHome,
-    createHash('sha256').update(resolve(dataDir)).digest('hex').slice(0, 12),
-  );
-  const livesElsewhere = existsSync(join(elsewhere, 'data', 'PG_VERSION'));
   makeOwned(wanted, account);
-  let home = wanted;
-  if (livesElsewhere || !canUse(account, '-w', wanted)) {
-    makePassableFolder(reachableHome);
-    makeOwned(elsewhere, account);
-    if (!canUse(account, '-w', elsewhere)) {
+  // Noted in the data folder, so that removing that folder begins anew here too.
+  const note = join(dataDir, 'postgres-elsewhere');
+  const isElsewhere = existsSync(note) || !canUse(account, '-w', wanted);
+  const home = isElsewhere ? readOrCreatePrivate(note, () => `${nameElsewhere(dataDir)}\n`) : wanted;
+  if (isElsewhere) {
+    makePassableFolder(dirname(home));
+    makeOwned(home, account);
+    if (!canUse(account, '-w', home)) {
       throw new StackError(
-        `the system user "postgres" can reach neither ${wanted} nor ${elsewhere}. ` +
+        `the system user "postgres" can reach neither ${wanted} nor ${home}. ` +
           'Set DREAMNET_DATA_DIR to a folder whose parents other users may enter, or set DATABASE_URL.',
       );
     }
-    log.info(`The system user "postgres" cannot reach ${wanted}; the database is kept in ${elsewhere}.`);
-    home = elsewhere;
+    log.info(`The system user "postgres" cannot reach ${wanted}; the database is kept in ${home}.`);
   }
   makePassableFolder(reachableHome);
   return { account, clusterDir: join(home, 'data'), binaries: placeBinaries(account, binaries, log) };

@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import postgres from 'postgres';
 import { expect, onTestFinished, test } from 'vitest';
 import { prepareDatabase } from '../../stack/database.ts';
@@ -127,6 +127,27 @@ test('a damaged database tells what the server said', async () => {
   await first.stop();
   rmSync(join(await clusterOf(dataDir), 'global', 'pg_control'));
   await expect(start(dataDir)).rejects.toThrow(/did not start on .*pg_control/s);
+});
+
+// Only root runs the server as another user; anybody else can reach what is their own.
+test('where the server cannot reach the data folder, the data is kept elsewhere until the folder is removed', async () => {
+  const closed = join(makeFolder(), 'closed');
+  mkdirSync(closed, { mode: 0o700 });
+  const dataDir = join(closed, 'data');
+  const first = await start(dataDir);
+  await ask(first.superuserUrl, 'create table kept as select 42 as answer');
+  await first.stop();
+  const { clusterDir, account } = await placePostgres(dataDir, keepLog());
+  expect(clusterDir.startsWith(closed)).toBe(account === null);
+  const second = await start(dataDir);
+  expect(await ask(second.superuserUrl, 'select answer from kept')).toEqual([{ answer: 42 }]);
+  await second.stop();
+  rmSync(dataDir, { recursive: true });
+  const third = await start(dataDir);
+  await expect(ask(third.superuserUrl, 'select answer from kept')).rejects.toThrow('does not exist');
+  await third.stop();
+  const { clusterDir: newest } = await placePostgres(dataDir, keepLog());
+  for (const folder of [clusterDir, newest]) rmSync(dirname(folder), { recursive: true, force: true });
 });
 
 test('a lost password file is refused, not replaced', async () => {
