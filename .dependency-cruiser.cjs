@@ -104,7 +104,7 @@ module.exports = {
       folders('api'),
       [
         folders('api', 'domain', 'db', 'workflows'),
-        temporal('client'),
+        temporal('client', 'common', 'envconfig'),
         packages('hono', '@hono/[^/]+', '@scalar/[^/]+', 'pino'),
       ],
       { node: true },

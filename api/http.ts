@@ -1,0 +1,72 @@
+import { performance } from 'node:perf_hooks';
+import type { ErrorHandler, MiddlewareHandler, NotFoundHandler } from 'hono';
+import { newId } from '../db/ids.ts';
+import type { Principal } from '../domain/access.ts';
+import type { ApiContext, ApiDeps, ApiEnv } from './context.ts';
+import { type ApiDocument, methods } from './document.ts';
+import { describeError, ProblemError, toProblem } from './problems.ts';
+
+const saneId = /^[A-Za-z0-9_.:-]{8,100}$/;
+
+const securityHeaders = {
+  'Cache-Control': 'no-store',
+  'Content-Security-Policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+};
+
+/** Gives every request an id and a line in the log, and every answer the id and the security headers. */
+export function envelope(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
+  return async (c, next) => {
+    const given = c.req.header('x-request-id') ?? '';
+    const requestId = saneId.test(given) ? given : newId('req');
+    c.set('requestId', requestId);
+    const startedAt = performance.now();
+    await next();
+    c.header('X-Request-Id', requestId);
+    for (const [name, value] of Object.entries(securityHeaders)) c.header(name, value);
+    const ms = Math.round((performance.now() - startedAt) * 10) / 10;
+    const principal = (c.get('principal') as Principal | undefined)?.id;
+    const { method, path } = c.req;
+    deps.log.info({ requestId, method, path, status: c.res.status, ms, principal }, 'request');
+  };
+}
+
+/** The translation of everything that was thrown; Hono's own exceptions keep their status. */
+export function handleError(deps: ApiDeps): ErrorHandler<ApiEnv> {
+  return (error, c) => answerProblem(deps, c, error);
+}
+
+function answerProblem(deps: ApiDeps, c: ApiContext, error: unknown): Response {
+  const problem = toProblem(error, c.get('requestId'));
+  if (problem.status >= 500)
+    deps.log.error({ requestId: problem.requestId, code: problem.code, err: describeError(error) }, 'failed');
+  if (problem.code === 'UNAUTHENTICATED') c.header('WWW-Authenticate', 'Bearer realm="dreamnet"');
+  if (problem.status === 503) c.header('Retry-After', '2');
+  return c.body(JSON.stringify(problem), problem.status, { 'Content-Type': 'application/problem+json' });
+}
+
+/** Tells an unknown path (404) from a known one that lacks the method (405). */
+export function handleNotFound(deps: ApiDeps, document: () => ApiDocument): NotFoundHandler<ApiEnv> {
+  return (c) => {
+    const { path, method } = c.req;
+    const item = Object.entries(document().paths).find(([template]) => matches(template, path))?.[1];
+    if (item === undefined)
+      return answerProblem(deps, c, new ProblemError('NOT_FOUND', `There is nothing at ${path}.`));
+    const allowed = methods.filter((each) => item[each] !== undefined).map((each) => each.toUpperCase());
+    if (allowed.includes('GET')) allowed.push('HEAD');
+    c.header('Allow', allowed.join(', '));
+    const message = `${method} is not possible here; allowed: ${allowed.join(', ')}.`;
+    return answerProblem(deps, c, new ProblemError('METHOD_NOT_ALLOWED', message));
+  };
+}
+
+function matches(template: string, path: string): boolean {
+  const wanted = template.split('/');
+  const given = path.split('/');
+  return (
+    wanted.length === given.length && wanted.every((part, at) => part.startsWith('{') || part === given[at])
+  );
+}

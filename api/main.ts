@@ -1,0 +1,125 @@
+import { serve } from '@hono/node-server';
+import { Client, Connection, defaultGrpcRetryOptions, makeGrpcRetryInterceptor } from '@temporalio/client';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { destination, pino } from 'pino';
+import { openDatabase } from '../db/client.ts';
+import { requireCurrentSchema } from '../db/migrate.ts';
+import { type ApiConfig, parseApiConfig } from '../domain/config.ts';
+import { DomainError, isRefusal } from '../domain/refusal.ts';
+import { createApp } from './app.ts';
+import { prepareFirstStart } from './first-start.ts';
+import { describeError, errorCode } from './problems.ts';
+import { readSecrets } from './secrets.ts';
+import { createTemporal } from './temporal.ts';
+
+const finishWithinMs = 10_000;
+
+function stop(message: string, code: number): never {
+  process.stderr.write(`${message}\n`);
+  process.exit(code);
+}
+
+function readConfig(): ApiConfig {
+  const config = parseApiConfig(process.env);
+  return isRefusal(config) ? stop(config.message, 2) : config;
+}
+
+function readAllSecrets(config: ApiConfig) {
+  try {
+    return readSecrets({
+      pepper: config.DREAMNET_KEY_PEPPER_FILE,
+      agentRoot: config.DREAMNET_AGENT_ROOT_FILE,
+      ticketKey: config.DREAMNET_TICKET_PRIVATE_KEY_FILE,
+    });
+  } catch (error) {
+    return stop(error instanceof Error ? error.message : String(error), 2);
+  }
+}
+
+const config = readConfig();
+const secrets = readAllSecrets(config);
+const log = pino({ level: config.LOG_LEVEL, base: { process: 'api' } }, destination(2));
+const database = openDatabase(config.DATABASE_URL, { name: 'dreamnet-api' });
+
+function explainStart(error: unknown): string {
+  if (error instanceof DomainError) return error.message;
+  const code = errorCode(error);
+  const { message } = describeError(error);
+  return `The API cannot start: ${typeof message === 'string' && message !== '' ? message : (code ?? 'unknown')}${code === null ? '' : ` (${code})`}.`;
+}
+
+try {
+  await requireCurrentSchema(database.db);
+  const first = await prepareFirstStart(database.db, {
+    pepper: secrets.pepper,
+    dataDir: config.DREAMNET_DATA_DIR,
+  });
+  for (const { name, file } of first.issued) log.info({ name, file }, 'the first key is in this file');
+  for (const name of first.elsewhere) log.warn({ name }, 'another process issued the first key');
+} catch (error) {
+  stop(explainStart(error), 1);
+}
+
+const temporalConfig = loadClientConnectConfig();
+const { address = 'localhost:7233', apiKey, tls, metadata } = temporalConfig.connectionOptions;
+const namespace = temporalConfig.namespace ?? 'default';
+const connection = Connection.lazy({
+  address,
+  tls: tls ?? null,
+  ...(apiKey === undefined ? {} : { apiKey }),
+  ...(metadata === undefined ? {} : { metadata: metadata }),
+  // Calls have two seconds: short pauses between tries, and a lost server is looked for often.
+  interceptors: [
+    makeGrpcRetryInterceptor(
+      defaultGrpcRetryOptions({ maxAttempts: 5, factor: 1.5, initialIntervalMs: () => 50 }),
+    ),
+  ],
+  channelArgs: { 'grpc.initial_reconnect_backoff_ms': 200, 'grpc.max_reconnect_backoff_ms': 2_000 },
+});
+const client = new Client({ connection, namespace, workflow: { queryRejectCondition: 'NOT_OPEN' } });
+
+if (config.DREAMNET_RAW_SIGNALS === 'accept')
+  log.warn('DREAMNET_RAW_SIGNALS=accept: anyone who reaches Temporal can approve. For local play only.');
+
+const app = createApp({
+  database,
+  temporal: createTemporal(connection, client),
+  ...secrets,
+  uiUrl: config.DREAMNET_TEMPORAL_UI_URL.replace(/\/+$/, ''),
+  address,
+  namespace,
+  rawSignals: config.DREAMNET_RAW_SIGNALS === 'accept',
+  log,
+  now: Date.now,
+});
+
+const server = serve({ fetch: app.fetch, hostname: config.DREAMNET_HOST, port: config.PORT }, ({ port }) => {
+  process.stdout.write(`${JSON.stringify({ ready: true, port })}\n`);
+});
+server.on('error', (error: NodeJS.ErrnoException) => {
+  stop(
+    error.code === 'EADDRINUSE'
+      ? `Port ${config.PORT} on ${config.DREAMNET_HOST} is in use by another program (EADDRINUSE); set PORT to another one.`
+      : `The API cannot listen on ${config.DREAMNET_HOST}:${config.PORT} (${error.code ?? error.message}).`,
+    1,
+  );
+});
+
+let isEnding = false;
+async function end(signal: string): Promise<void> {
+  if (isEnding) return;
+  isEnding = true;
+  log.info({ signal }, 'finishing the requests in flight');
+  const tooLong = setTimeout(() => {
+    if ('closeAllConnections' in server) server.closeAllConnections();
+  }, finishWithinMs);
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+    if ('closeIdleConnections' in server) server.closeIdleConnections();
+  });
+  clearTimeout(tooLong);
+  await Promise.allSettled([database.close(), connection.close()]);
+  process.exit(0);
+}
+process.on('SIGTERM', (signal) => void end(signal));
+process.on('SIGINT', (signal) => void end(signal));

@@ -1,0 +1,119 @@
+import {
+  countRefused,
+  getDecisionRequest,
+  refuseRequest,
+  storeDecisionRequest,
+} from '../db/decision-requests.ts';
+import { derivedId } from '../db/ids.ts';
+import type { ApprovalMessage, Decision } from '../domain/approval.ts';
+import type { Principal } from '../domain/access.ts';
+import { refuse, type Refusal, refusalCodes } from '../domain/refusal.ts';
+import type { ApiDeps } from './context.ts';
+import { describeError, throwRefusal } from './problems.ts';
+import type { RunAsk } from './temporal.ts';
+
+/*
+ * What a person asks of a run: a decision, a dispatch, a cancellation. It is written down first, then sent as an update
+ * whose id is the id of that row, so that a repetition is the same request. A run that does not answer in time is no
+ * failure: the row stays open and the relay in the worker sends it again until it is recorded.
+ */
+export type RunRequest = {
+  principal: Principal;
+  workflowId: string;
+  /** The task that the run is about. */
+  subjectId: string;
+  reason: string | null;
+} & (
+  | { action: Decision; approvalId: string; digest: string }
+  | { action: 'dispatch' | 'cancel'; approvalId: null; digest: null }
+);
+
+/** `delivered` is false while the request is still on its way to the run. */
+export type Asked = { requestId: string; delivered: boolean };
+
+/**
+ * Stores a request and asks the run; throws the run's refusal. `settled` looks at the record again and says what a
+ * person who comes too late is told.
+ */
+export async function askRun(
+  deps: ApiDeps,
+  request: RunRequest,
+  settled: () => Promise<Refusal | null>,
+): Promise<Asked> {
+  const { db } = deps.database;
+  const requestId = await requestIdOf(deps, request);
+  await storeDecisionRequest(db, {
+    id: requestId,
+    action: request.action,
+    source: 'api',
+    subjectId: request.subjectId,
+    approvalId: request.approvalId,
+    workflowId: request.workflowId,
+    principalId: request.principal.id,
+    digest: request.digest,
+    reason: request.reason,
+    expiresAt: null,
+  });
+  const ask = askOf(request, requestId);
+  const said = await deps.temporal.ask(ask);
+  if ('answer' in said) {
+    const { answer } = said;
+    if (!answer.accepted) throwRefusal(refuse(answer.refused, answer.message, answer.details));
+    return { requestId, delivered: true };
+  }
+  if (said.silent === 'paused' && ask.name === 'decide') await signalInstead(deps, ask);
+  return { requestId, delivered: await wasRecorded(deps, requestId, settled) };
+}
+
+/** Part of the id is how often this person was refused here, so that a new try after a refusal is a new request. */
+async function requestIdOf(deps: ApiDeps, request: RunRequest): Promise<string> {
+  const { workflowId, principal, action } = request;
+  const refused = await countRefused(deps.database.db, { workflowId, principalId: principal.id, action });
+  const parts = [request.approvalId ?? workflowId, principal.id, action, request.digest ?? '', refused];
+  return derivedId('dec', parts.join('|'));
+}
+
+function askOf(request: RunRequest, requestId: string): RunAsk {
+  const { workflowId, action } = request;
+  if (request.approvalId === null || action === 'dispatch' || action === 'cancel')
+    return { workflowId, requestId, name: action === 'cancel' ? 'cancel' : 'dispatch' };
+  const message: ApprovalMessage = {
+    approvalId: request.approvalId,
+    decision: action,
+    principalId: request.principal.id,
+    digest: request.digest,
+    requestId,
+    ...(request.reason === null ? {} : { reason: request.reason }),
+  };
+  return { workflowId, requestId, name: 'decide', message };
+}
+
+/** Temporal refuses updates of a run that it has paused itself, but keeps signals for it (DESIGN 5). */
+async function signalInstead(deps: ApiDeps, ask: Extract<RunAsk, { name: 'decide' }>): Promise<void> {
+  try {
+    await deps.temporal.signalApproval(ask.workflowId, ask.message);
+  } catch (error) {
+    // The request is stored, so the relay delivers it once the run goes on.
+    deps.log.warn({ err: describeError(error), requestId: ask.requestId }, 'signal instead of update failed');
+  }
+}
+
+/** The run gave no answer: it may have recorded the request all the same, or somebody else was faster. */
+async function wasRecorded(
+  deps: ApiDeps,
+  requestId: string,
+  settled: () => Promise<Refusal | null>,
+): Promise<boolean> {
+  const row = await getDecisionRequest(deps.database.db, requestId);
+  if (row === null) return false;
+  if (row.state === 'recorded') return true;
+  if (row.state === 'refused') {
+    const { refused, message } = row.outcome ?? {};
+    const code = refusalCodes.find((known) => known === refused) ?? 'CONFLICT';
+    throwRefusal(refuse(code, typeof message === 'string' ? message : 'The run refused this.'));
+  }
+  const refusal = await settled();
+  if (refusal === null) return false;
+  await refuseRequest(deps.database.db, row, refusal);
+  throwRefusal(refusal);
+}

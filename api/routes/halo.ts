@@ -1,0 +1,201 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import { getHaloCycle, type HaloCycleRow, listHaloCycles, listHaloIssues } from '../../db/halo.ts';
+import { analyzers, issueSeverities } from '../../domain/analyzers/issue.ts';
+import { cycleModes, cycleStates } from '../../domain/halo.ts';
+import { haloCycleWorkflowId, haloWorkflowId } from '../../domain/names.ts';
+import { isRefusal, refuse } from '../../domain/refusal.ts';
+import { guard } from '../auth.ts';
+import type { Api, ApiDeps } from '../context.ts';
+import { cutPage, decodeCursor, pageOf, pageQuery, timePlace } from '../paging.ts';
+import { throwRefusal } from '../problems.ts';
+import {
+  answer,
+  anyObject,
+  idParams,
+  instant,
+  optionalBody,
+  temporalLink,
+  temporalLinkSchema,
+} from '../schemas.ts';
+
+const cycleSchema = z
+  .object({
+    id: z.string(),
+    mode: z.enum(cycleModes),
+    state: z.enum(cycleStates),
+    trigger: anyObject,
+    weakPoints: z.array(z.object({ id: z.string(), severity: z.enum(issueSeverities), title: z.string() })),
+    taskIds: z.array(z.string()),
+    error: z.string().nullable(),
+    startedAt: instant,
+    endedAt: instant.nullable(),
+    temporal: temporalLinkSchema,
+  })
+  .openapi('HaloCycle');
+
+const issueSchema = z.object({
+  id: z.string(),
+  analyzer: z.enum(analyzers),
+  key: z.string(),
+  entityKind: z.string(),
+  entityId: z.string(),
+  severity: z.enum(issueSeverities),
+  title: z.string(),
+  evidence: z.array(z.string()),
+});
+
+const request = createRoute({
+  method: 'post',
+  path: '/v1/halo/cycles',
+  tags: ['halo'],
+  summary: 'Asks for a cycle now; requests that wait for the same cycle share it',
+  ...guard('halo:run'),
+  request: { body: optionalBody(z.strictObject({ mode: z.enum(cycleModes).optional() })) },
+  responses: {
+    202: answer(
+      'The loop has taken the request.',
+      z.object({
+        cycleId: z.string(),
+        because: z.string(),
+        temporal: temporalLinkSchema,
+        loop: temporalLinkSchema,
+      }),
+    ),
+  },
+});
+
+const list = createRoute({
+  method: 'get',
+  path: '/v1/halo/cycles',
+  tags: ['halo'],
+  summary: 'Cycles, newest first',
+  ...guard('halo:read'),
+  request: { query: z.strictObject(pageQuery) },
+  responses: { 200: answer('One page of cycles.', pageOf(cycleSchema)) },
+});
+
+const one = createRoute({
+  method: 'get',
+  path: '/v1/halo/cycles/{id}',
+  tags: ['halo'],
+  summary: 'One cycle with the issues it found',
+  ...guard('halo:read'),
+  request: { params: idParams },
+  responses: { 200: answer('The cycle.', cycleSchema.extend({ issues: z.array(issueSchema) })) },
+});
+
+const loop = createRoute({
+  method: 'get',
+  path: '/v1/halo',
+  tags: ['halo'],
+  summary: 'Where the loop stands',
+  ...guard('halo:read'),
+  responses: {
+    200: answer(
+      'The state of the loop; null members while it does not run.',
+      z.object({
+        running: z.boolean(),
+        paused: z.boolean().nullable(),
+        pending: z.object({ cycleId: z.string(), mode: z.enum(cycleModes), since: instant }).nullable(),
+        runningCycleId: z.string().nullable(),
+        lastEndedAt: instant.nullable(),
+        startsInLastHour: z.number().nullable(),
+        cycles: z.number().nullable(),
+        temporal: temporalLinkSchema,
+      }),
+    ),
+  },
+});
+
+const pauseAnswer = z.object({ paused: z.boolean(), temporal: temporalLinkSchema });
+
+function switchRoute(action: 'pause' | 'resume') {
+  return createRoute({
+    method: 'post',
+    path: `/v1/halo/${action}`,
+    tags: ['halo'],
+    summary: action === 'pause' ? 'No cycle starts until a resume' : 'Cycles start again',
+    ...guard('halo:run'),
+    request: { body: optionalBody(z.strictObject({})) },
+    responses: { 200: answer('Done.', pauseAnswer) },
+  });
+}
+
+function cycleView(deps: ApiDeps, row: HaloCycleRow): z.infer<typeof cycleSchema> {
+  return {
+    id: row.id,
+    mode: row.mode,
+    state: row.state,
+    trigger: row.trigger,
+    weakPoints: row.weakPoints,
+    taskIds: row.taskIds,
+    error: row.error,
+    startedAt: row.startedAt.toISOString(),
+    endedAt: row.endedAt?.toISOString() ?? null,
+    temporal: temporalLink(deps, row.workflowId, row.runId),
+  };
+}
+
+export function addHaloRoutes(app: Api, deps: ApiDeps): void {
+  const { db } = deps.database;
+  const loopLink = temporalLink(deps, haloWorkflowId, null);
+
+  app.openapi(request, async (c) => {
+    const mode = c.req.valid('json').mode ?? 'full';
+    const asked = await deps.temporal.requestCycle({ mode, requestedBy: c.get('principal').id });
+    const temporal = temporalLink(deps, haloCycleWorkflowId(asked.cycleId), null);
+    return c.json({ ...asked, temporal, loop: loopLink }, 202);
+  });
+
+  app.openapi(list, async (c) => {
+    const { limit, cursor } = c.req.valid('query');
+    const place = decodeCursor(cursor, timePlace);
+    const before = place === null ? null : { startedAt: place.at, id: place.id };
+    const rows = await listHaloCycles(db, before, limit + 1);
+    const page = cutPage(rows, limit, (row) => ({ at: row.startedAt.getTime(), id: row.id }));
+    return c.json({ items: page.rows.map((row) => cycleView(deps, row)), nextCursor: page.nextCursor }, 200);
+  });
+
+  app.openapi(one, async (c) => {
+    const { id } = c.req.valid('param');
+    const row = await getHaloCycle(db, id);
+    if (row === null) throwRefusal(refuse('NOT_FOUND', `There is no cycle ${id}.`));
+    const issues = await listHaloIssues(db, id);
+    return c.json(
+      { ...cycleView(deps, row), issues: issues.map(({ cycleId: _cycleId, ...issue }) => issue) },
+      200,
+    );
+  });
+
+  app.openapi(loop, async (c) => {
+    const state = await deps.temporal.haloState();
+    const hourAgo = deps.now() - 3_600_000;
+    return c.json(
+      {
+        running: state !== null,
+        paused: state?.paused ?? null,
+        pending: state?.pending
+          ? {
+              cycleId: state.pending.cycleId,
+              mode: state.pending.mode,
+              since: new Date(state.pending.sinceMs).toISOString(),
+            }
+          : null,
+        runningCycleId: state?.runningCycleId ?? null,
+        lastEndedAt: state?.lastEndedMs ? new Date(state.lastEndedMs).toISOString() : null,
+        startsInLastHour: state?.startsMs.filter((start) => start > hourAgo).length ?? null,
+        cycles: state?.cycles ?? null,
+        temporal: loopLink,
+      },
+      200,
+    );
+  });
+
+  for (const action of ['pause', 'resume'] as const)
+    app.openapi(switchRoute(action), async (c) => {
+      const ask = { paused: action === 'pause', principalId: c.get('principal').id };
+      const said = await deps.temporal.setHaloPaused(ask);
+      if (isRefusal(said)) throwRefusal(said);
+      return c.json({ paused: said.paused, temporal: loopLink }, 200);
+    });
+}

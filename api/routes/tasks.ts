@@ -1,0 +1,144 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import { approvalFacts, type ApprovalRow, getApproval } from '../../db/approvals.ts';
+import { getTask, listTaskAttempts, listTaskLogs, listTasks, type TaskRow } from '../../db/tasks.ts';
+import { approvalKinds, approvalStates } from '../../domain/approval.ts';
+import { refuse } from '../../domain/refusal.ts';
+import { taskOrigins, taskStates } from '../../domain/task.ts';
+import { guard } from '../auth.ts';
+import type { Api, ApiDeps } from '../context.ts';
+import { cutPage, decodeCursor, idPlace, pageOf, pageQuery, timePlace } from '../paging.ts';
+import { throwRefusal } from '../problems.ts';
+import { answer, idParams, instant, queryText } from '../schemas.ts';
+import { attemptSchema, attemptView, taskSchema, taskView, taskWhole, taskWholeSchema } from '../views.ts';
+
+const approvalBrief = z.object({
+  id: z.string(),
+  kind: z.enum(approvalKinds),
+  state: z.enum(approvalStates),
+  digest: z.string(),
+  requiredApprovals: z.number(),
+  votes: z.number(),
+  decidedBy: z.string().nullable(),
+  expiresAt: instant,
+});
+
+function briefly(row: ApprovalRow): z.infer<typeof approvalBrief> {
+  const { votes, requiredApprovals, digest, state } = approvalFacts(row);
+  return {
+    id: row.id,
+    kind: row.kind,
+    state,
+    digest,
+    requiredApprovals,
+    votes: votes.length,
+    decidedBy: votes.at(-1)?.name ?? null,
+    expiresAt: row.expiresAt.toISOString(),
+  };
+}
+
+const list = createRoute({
+  method: 'get',
+  path: '/v1/tasks',
+  tags: ['tasks'],
+  summary: 'Tasks, newest first',
+  ...guard('tasks:read'),
+  request: {
+    query: z.strictObject({
+      ...pageQuery,
+      state: z.enum(taskStates).optional(),
+      origin: z.enum(taskOrigins).optional(),
+      target: queryText(200).optional(),
+    }),
+  },
+  responses: { 200: answer('One page of tasks.', pageOf(taskSchema)) },
+});
+
+const one = createRoute({
+  method: 'get',
+  path: '/v1/tasks/{id}',
+  tags: ['tasks'],
+  summary: 'A task with its approval and its attempts',
+  ...guard('tasks:read'),
+  request: { params: idParams },
+  responses: {
+    200: answer(
+      'The task.',
+      z.object({
+        task: taskWholeSchema,
+        approval: approvalBrief.nullable(),
+        attempts: z.array(attemptSchema),
+      }),
+    ),
+  },
+});
+
+const logLine = z.object({
+  id: z.number(),
+  attempt: z.number(),
+  at: instant,
+  level: z.enum(['info', 'warning', 'error']),
+  message: z.string(),
+});
+
+const logs = createRoute({
+  method: 'get',
+  path: '/v1/tasks/{id}/logs',
+  tags: ['tasks'],
+  summary: 'What the attempts of a task reported, oldest first',
+  ...guard('tasks:read'),
+  request: { params: idParams, query: z.strictObject(pageQuery) },
+  responses: { 200: answer('One page of log lines.', pageOf(logLine)) },
+});
+
+/** The task of a path; one that does not exist is a 404. */
+export async function requireTask(deps: ApiDeps, id: string): Promise<TaskRow> {
+  return (
+    (await getTask(deps.database.db, id)) ?? throwRefusal(refuse('NOT_FOUND', `There is no task ${id}.`))
+  );
+}
+
+export function addTaskRoutes(app: Api, deps: ApiDeps): void {
+  const { db } = deps.database;
+
+  app.openapi(list, async (c) => {
+    const { limit, cursor, ...filter } = c.req.valid('query');
+    const place = decodeCursor(cursor, timePlace);
+    const before = place === null ? null : { createdAt: place.at, id: place.id };
+    const rows = await listTasks(db, filter, before, limit + 1);
+    const page = cutPage(rows, limit, (row) => ({ at: row.createdAt.getTime(), id: row.id }));
+    return c.json({ items: page.rows.map((row) => taskView(deps, row)), nextCursor: page.nextCursor }, 200);
+  });
+
+  app.openapi(one, async (c) => {
+    const task = await requireTask(deps, c.req.valid('param').id);
+    const [approval, attempts] = await Promise.all([
+      getApproval(db, task.approvalId),
+      listTaskAttempts(db, task.id),
+    ]);
+    return c.json(
+      {
+        task: taskWhole(deps, task),
+        approval: approval === null ? null : briefly(approval),
+        attempts: attempts.map(attemptView),
+      },
+      200,
+    );
+  });
+
+  app.openapi(logs, async (c) => {
+    const { limit, cursor } = c.req.valid('query');
+    const task = await requireTask(deps, c.req.valid('param').id);
+    const after = Number(decodeCursor(cursor, idPlace)?.id ?? '0');
+    if (!Number.isSafeInteger(after)) throwRefusal(refuse('INVALID', 'This cursor is not one of this list.'));
+    const rows = await listTaskLogs(db, task.id, after, limit + 1);
+    const page = cutPage(rows, limit, (row) => ({ id: String(row.id) }));
+    const items = page.rows.map(({ id, attempt, at, level, message }) => ({
+      id,
+      attempt,
+      at: at.toISOString(),
+      level,
+      message,
+    }));
+    return c.json({ items, nextCursor: page.nextCursor }, 200);
+  });
+}

@@ -1,0 +1,53 @@
+import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { DomainError, refuse } from '../domain/refusal.ts';
+
+export type ApiSecrets = { pepper: string; agentRoot: string; ticketKey: KeyObject };
+
+const minLength = 32;
+
+function readSecret(name: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    const why = error instanceof Error && 'code' in error ? String(error.code) : 'not readable';
+    throw new DomainError(refuse('INVALID', `${name}: cannot read ${path} (${why}).`));
+  }
+}
+
+function readLongSecret(name: string, path: string): string {
+  const secret = readSecret(name, path);
+  if (secret.length < minLength)
+    throw new DomainError(
+      refuse('INVALID', `${name}: the secret in ${path} has fewer than ${minLength} characters.`),
+    );
+  return secret;
+}
+
+/** Reads the secrets from their files; one that is missing, short or used twice stops the start. */
+export function readSecrets(paths: { pepper: string; agentRoot: string; ticketKey: string }): ApiSecrets {
+  const pepper = readLongSecret('DREAMNET_KEY_PEPPER_FILE', paths.pepper);
+  const agentRoot = readLongSecret('DREAMNET_AGENT_ROOT_FILE', paths.agentRoot);
+  if (pepper === agentRoot)
+    throw new DomainError(
+      refuse(
+        'INVALID',
+        'DREAMNET_KEY_PEPPER_FILE and DREAMNET_AGENT_ROOT_FILE hold the same secret; make one for each.',
+      ),
+    );
+  return { pepper, agentRoot, ticketKey: readTicketKey(paths.ticketKey) };
+}
+
+function readTicketKey(path: string): KeyObject {
+  const name = 'DREAMNET_TICKET_PRIVATE_KEY_FILE';
+  const pem = readSecret(name, path);
+  try {
+    const key = createPrivateKey(pem);
+    if (key.asymmetricKeyType === 'ed25519') return key;
+  } catch {
+    // Said below, without the words of the parser, which can quote what it read.
+  }
+  throw new DomainError(
+    refuse('INVALID', `${name}: ${path} does not hold an Ed25519 private key in PEM form.`),
+  );
+}

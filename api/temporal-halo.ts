@@ -1,0 +1,63 @@
+import { type Client, WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
+import { type CycleMode, emptyHaloLoop, type HaloLoopState } from '../domain/halo.ts';
+import { haloWorkflowId, taskQueues } from '../domain/names.ts';
+import type { Refusal } from '../domain/refusal.ts';
+import type { HaloLoopInput } from '../workflows/inputs.ts';
+import { haloPauseUpdate, haloRequestUpdate, haloStateQuery } from '../workflows/messages.ts';
+import { type Deadlined, isGone, rejectionOf } from './temporal-errors.ts';
+import { searchAttributesOf } from './search-attributes.ts';
+
+export type TemporalHalo = {
+  /** Asks the loop for a cycle and starts the loop where it does not run. */
+  requestCycle(ask: { mode: CycleMode; requestedBy: string }): Promise<{ cycleId: string; because: string }>;
+  setHaloPaused(ask: { paused: boolean; principalId: string }): Promise<{ paused: boolean } | Refusal>;
+  /** State of the loop, null while it does not run. */
+  haloState(): Promise<HaloLoopState | null>;
+};
+
+type HaloLoop = (input: HaloLoopInput) => Promise<void>;
+
+/** HALO's loop as the API sees it. An update that starts what it updates needs no order of starts. */
+export function createTemporalHalo(client: Client, within: Deadlined): TemporalHalo {
+  const loop = () =>
+    new WithStartWorkflowOperation<HaloLoop>('haloLoop', {
+      workflowId: haloWorkflowId,
+      taskQueue: taskQueues.main,
+      args: [{ state: emptyHaloLoop() }],
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      typedSearchAttributes: searchAttributesOf({ kind: 'halo-loop', subsystem: 'halo' }),
+    });
+
+  return {
+    requestCycle: (ask) =>
+      within(() =>
+        client.workflow.executeUpdateWithStart(haloRequestUpdate, {
+          args: [ask],
+          startWorkflowOperation: loop(),
+        }),
+      ),
+
+    setHaloPaused: (ask) =>
+      within(async () => {
+        try {
+          return await client.workflow.executeUpdateWithStart(haloPauseUpdate, {
+            args: [ask],
+            startWorkflowOperation: loop(),
+          });
+        } catch (error) {
+          if (error instanceof WorkflowUpdateFailedError) return rejectionOf(error);
+          throw error;
+        }
+      }),
+
+    haloState: () =>
+      within(async () => {
+        try {
+          return await client.workflow.getHandle(haloWorkflowId).query(haloStateQuery);
+        } catch (error) {
+          if (isGone(error)) return null;
+          throw error;
+        }
+      }),
+  };
+}

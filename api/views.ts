@@ -1,0 +1,166 @@
+import { z } from '@hono/zod-openapi';
+import { approvalKinds, approvalStates, decisions } from '../domain/approval.ts';
+import { issueSeverities } from '../domain/analyzers/issue.ts';
+import { dispatchModes, executors, risks, taskOrigins, taskRoles, taskStates } from '../domain/task.ts';
+import type { ApprovalRow } from '../db/approvals.ts';
+import type { TaskAttemptRow, TaskRow } from '../db/tasks.ts';
+import type { ApiDeps } from './context.ts';
+import { anyObject, instant, temporalLink, temporalLinkSchema } from './schemas.ts';
+
+export const taskSchema = z
+  .object({
+    id: z.string(),
+    type: z.string(),
+    title: z.string(),
+    target: z.string(),
+    targetRole: z.enum(taskRoles),
+    state: z.enum(taskStates),
+    severity: z.enum(issueSeverities),
+    risk: z.enum(risks),
+    reversible: z.boolean(),
+    origin: z.enum(taskOrigins),
+    originId: z.string().nullable(),
+    requestedBy: z.string(),
+    agentId: z.string().nullable(),
+    dispatchMode: z.enum(dispatchModes),
+    timeoutMs: z.number(),
+    run: z.number(),
+    attempt: z.number(),
+    approvalId: z.string(),
+    digest: z.string(),
+    outcomeUnknown: z.boolean(),
+    progress: z.object({ fraction: z.number(), message: z.string(), at: z.string() }).nullable(),
+    error: z.string().nullable(),
+    evidenceCount: z.number(),
+    createdAt: instant,
+    updatedAt: instant,
+    endedAt: instant.nullable(),
+    temporal: temporalLinkSchema,
+  })
+  .openapi('Task');
+
+/** A task as lists show it: without payload, evidence and result, which can be large. */
+export function taskView(deps: ApiDeps, row: TaskRow): z.infer<typeof taskSchema> {
+  return {
+    id: row.id,
+    type: row.type,
+    title: row.title,
+    target: row.target,
+    targetRole: row.targetRole,
+    state: row.state,
+    severity: row.severity,
+    risk: row.risk,
+    reversible: row.reversible,
+    origin: row.origin,
+    originId: row.originId,
+    requestedBy: row.requestedBy,
+    agentId: row.agentId,
+    dispatchMode: row.dispatchMode,
+    timeoutMs: row.timeoutMs,
+    run: row.run,
+    attempt: row.attempt,
+    approvalId: row.approvalId,
+    digest: row.digest,
+    outcomeUnknown: row.outcomeUnknown,
+    progress: row.progress ?? null,
+    error: row.error,
+    evidenceCount: row.evidenceCount,
+    createdAt: row.createdAt.toISOString(),
+    updatedAt: row.updatedAt.toISOString(),
+    endedAt: row.endedAt?.toISOString() ?? null,
+    temporal: temporalLink(deps, row.workflowId, row.runId),
+  };
+}
+
+export const taskWholeSchema = taskSchema
+  .extend({ payload: anyObject, evidence: z.array(z.string()), result: anyObject.nullable() })
+  .openapi('TaskWhole');
+
+export function taskWhole(deps: ApiDeps, row: TaskRow): z.infer<typeof taskWholeSchema> {
+  return { ...taskView(deps, row), payload: row.payload, evidence: row.evidence, result: row.result };
+}
+
+export const attemptSchema = z.object({
+  key: z.string(),
+  attempt: z.number(),
+  agentId: z.string(),
+  executor: z.enum(executors),
+  state: z.enum(['intent', 'succeeded', 'failed', 'unknown', 'cancelled']),
+  dispatchedBy: z.string(),
+  digest: z.string(),
+  startedAt: instant,
+  endedAt: instant.nullable(),
+});
+
+export function attemptView(row: TaskAttemptRow): z.infer<typeof attemptSchema> {
+  return {
+    key: row.key,
+    attempt: row.attempt,
+    agentId: row.agentId,
+    executor: row.executor,
+    state: row.state,
+    dispatchedBy: row.dispatchedBy,
+    digest: row.digest,
+    startedAt: row.startedAt.toISOString(),
+    endedAt: row.endedAt?.toISOString() ?? null,
+  };
+}
+
+export const approvalSchema = z
+  .object({
+    id: z.string(),
+    kind: z.enum(approvalKinds),
+    taskId: z.string(),
+    title: z.string(),
+    summary: anyObject,
+    risk: z.enum(risks),
+    digest: z.string(),
+    policyVersion: z.number(),
+    state: z.enum(approvalStates),
+    requestedBy: z.object({ id: z.string(), name: z.string().optional() }),
+    requiredApprovals: z.number(),
+    votes: z.array(
+      z.object({
+        principalId: z.string(),
+        name: z.string(),
+        decision: z.enum(decisions),
+        at: z.string(),
+        reason: z.string().nullable(),
+      }),
+    ),
+    ageSeconds: z.number(),
+    createdAt: instant,
+    expiresAt: instant,
+    decidedAt: instant.nullable(),
+    closedBecause: z.string().nullable(),
+    temporal: temporalLinkSchema,
+  })
+  .openapi('Approval');
+
+export function approvalView(
+  deps: ApiDeps,
+  row: ApprovalRow,
+  seen: { nowMs: number; names: Map<string, string> },
+): z.infer<typeof approvalSchema> {
+  const name = seen.names.get(row.requestedBy);
+  return {
+    id: row.id,
+    kind: row.kind,
+    taskId: row.subjectId,
+    title: row.title,
+    summary: row.summary,
+    risk: row.risk,
+    digest: row.digest,
+    policyVersion: row.policyVersion,
+    state: row.state,
+    requestedBy: { id: row.requestedBy, ...(name === undefined ? {} : { name }) },
+    requiredApprovals: row.requiredApprovals,
+    votes: row.votes,
+    ageSeconds: Math.max(0, Math.floor((seen.nowMs - row.createdAt.getTime()) / 1000)),
+    createdAt: row.createdAt.toISOString(),
+    expiresAt: row.expiresAt.toISOString(),
+    decidedAt: row.decidedAt?.toISOString() ?? null,
+    closedBecause: row.closedBecause,
+    temporal: temporalLink(deps, row.workflowId, null),
+  };
+}

@@ -1,0 +1,36 @@
+import { asc, eq, inArray } from 'drizzle-orm';
+import type { Db } from './client.ts';
+import { keys, principals } from './schema/index.ts';
+
+export type KeyRow = Omit<typeof keys.$inferSelect, 'hash'>;
+
+/** The keys of a principal, without anything that could be compared with a key. */
+export async function listKeys(db: Db, principalId: string): Promise<KeyRow[]> {
+  return db
+    .select({
+      id: keys.id,
+      principalId: keys.principalId,
+      label: keys.label,
+      expiresAt: keys.expiresAt,
+      revokedAt: keys.revokedAt,
+      createdAt: keys.createdAt,
+    })
+    .from(keys)
+    .where(eq(keys.principalId, principalId))
+    .orderBy(asc(keys.createdAt), asc(keys.id))
+    .limit(1000);
+}
+
+export async function keyExists(db: Db, id: string): Promise<boolean> {
+  return (await db.$count(keys, eq(keys.id, id))) > 0;
+}
+
+/** Names for ids, to show people; ids of parts of this system itself are left out. */
+export async function principalNames(db: Db, ids: string[]): Promise<Map<string, string>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db
+    .select({ id: principals.id, name: principals.name })
+    .from(principals)
+    .where(inArray(principals.id, [...new Set(ids)]));
+  return new Map(rows.map((row) => [row.id, row.name]));
+}
