@@ -127,6 +127,6 @@ function describe(input: TemporalInput, started: StartedProcess, ports: Ports): 
 export function writeEmptyProfile(dataDir: string): string {
   const path = join(dataDir, 'temporal', 'no-profile.toml');
   mkdirSync(join(dataDir, 'temporal'), { recursive: true });
-  writeFileSync(path, '');
+  writeFileSync(path, '[profile.default]\n');
   return path;
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
@@ -19,6 +19,8 @@ export const testPasswords = { ownerPassword: 'owner-of-tests', appPassword: 'ap
 /** One Postgres for the project; its migrated template is copied for each test file. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const dataDir = mkdtempSync(join(tmpdir(), 'dreamnet-test-postgres-'));
+  // The database's own user passes through this folder when tests run as root.
+  chmodSync(dataDir, 0o711);
   const postgres = await startPostgres({ dataDir, log: silentLog, fast: true });
   await ensureDatabase({ superuserUrl: postgres.superuserUrl, database: templateName, ...testPasswords });
   const template = new URL(postgres.superuserUrl);

@@ -1,0 +1,141 @@
+import { ApplicationFailure } from '@temporalio/common';
+import type { DecisionActivities } from '../../activities/decisions.ts';
+import type { DispatchedTask, TaskActivities } from '../../activities/tasks.ts';
+import type { ApprovalState } from '../../domain/approval.ts';
+import { refuse } from '../../domain/refusal.ts';
+import type { AgentCall, TaskState } from '../../domain/task.ts';
+
+export type Call = { activity: string; input: unknown };
+
+type Script = {
+  dispatchMode?: 'auto' | 'manual';
+  expiresInMs?: number;
+  state?: TaskState;
+  /** What the agent does; by default it succeeds. */
+  agent?: (call: AgentCall) => unknown;
+  executor?: DispatchedTask['executor'];
+  /** The first dispatch finds the content moved. */
+  voidedOnce?: boolean;
+  /** How much time the database says is left when the first timer fires. */
+  clockBehindMs?: number;
+};
+
+/** A record in memory that obeys the same verbs as the database, and remembers every call it got. */
+export function fakeRecord(taskQueue: string, script: Script = {}) {
+  const calls: Call[] = [];
+  const approvals = new Map<string, ApprovalState>([['apr_1', 'open']]);
+  let voided = script.voidedOnce !== true;
+  let clockBehindMs = script.clockBehindMs ?? 0;
+  let attempt = 0;
+  const note = (activity: string, input: unknown): void => void calls.push({ activity, input });
+
+  const task: TaskActivities = {
+    claimRun(input) {
+      note('claimRun', input);
+      const { state = 'pending-approval', expiresInMs = 3_600_000, dispatchMode = 'manual' } = script;
+      return Promise.resolve({
+        state,
+        approvalId: 'apr_1',
+        expiresInMs,
+        dispatchMode,
+        title: 'Repair the shop',
+      });
+    },
+    beginAttempt(input) {
+      note('beginAttempt', input);
+      if (!voided) {
+        voided = true;
+        approvals.set('apr_2', 'open');
+        return Promise.resolve({
+          dispatched: false as const,
+          voided: true as const,
+          approvalId: 'apr_2',
+          expiresInMs: 3_600_000,
+          because: 'the configuration moved',
+        });
+      }
+      attempt += 1;
+      return Promise.resolve({
+        dispatched: true as const,
+        key: `${input.taskId}:${attempt}`,
+        attempt,
+        agentId: 'agt_1',
+        agentName: 'keeper',
+        executor: script.executor ?? 'temporal',
+        taskQueue,
+        pickupTimeoutMs: 60_000,
+        heartbeatTimeoutMs: null,
+        timeoutMs: 30_000,
+        task: {
+          id: input.taskId,
+          type: 'repair.api.endpoint',
+          target: 'probe:p',
+          payload: { url: 'http://shop/' },
+        },
+      });
+    },
+    finishAttempt(input) {
+      note('finishAttempt', input);
+      return Promise.resolve({ state: input.result.ok ? ('success' as const) : ('failed' as const) });
+    },
+    askOutcome(input) {
+      note('askOutcome', input);
+      approvals.set('apr_outcome', 'open');
+      return Promise.resolve({ approvalId: 'apr_outcome', expiresInMs: 3_600_000 });
+    },
+    acceptCancel(input) {
+      note('acceptCancel', input);
+      if (input.requestId === 'forged') return Promise.resolve(refuse('FORBIDDEN', 'no such request'));
+      return Promise.resolve({ actor: 'prn_operator', reason: 'not wanted' });
+    },
+    cancelTask(input) {
+      note('cancelTask', input);
+      return Promise.resolve({ state: 'cancelled' as const });
+    },
+  };
+
+  const decisions: DecisionActivities = {
+    recordDecision(input) {
+      note('recordDecision', input);
+      const { approvalId = '', decision, requestId } = input.message;
+      if (requestId === undefined)
+        return Promise.resolve({
+          accepted: false as const,
+          ...refuse('FORBIDDEN', 'a signal needs a ticket'),
+        });
+      if (approvals.get(approvalId) !== 'open')
+        return Promise.resolve({ accepted: false as const, ...refuse('CONFLICT', 'already decided') });
+      const state = decision === 'approve' ? 'approved' : 'rejected';
+      approvals.set(approvalId, state);
+      const decidedAt = '2026-01-01T00:00:00.000Z';
+      return Promise.resolve({ accepted: true as const, approvalId, state, votesLeft: 0, decidedAt });
+    },
+    expireApproval(input) {
+      note('expireApproval', input);
+      const state = approvals.get(input.approvalId) ?? 'withdrawn';
+      if (state !== 'open')
+        return Promise.resolve({ expired: false as const, state, remainingMs: 0 as const });
+      if (clockBehindMs > 0) {
+        const remainingMs = clockBehindMs;
+        clockBehindMs = 0;
+        return Promise.resolve({ expired: false as const, state: 'open' as const, remainingMs });
+      }
+      approvals.set(input.approvalId, 'expired');
+      return Promise.resolve({ expired: true as const });
+    },
+  };
+
+  const agent = {
+    runAgent(call: AgentCall): unknown {
+      note('runAgent', call);
+      return script.agent === undefined ? { ok: true, summary: 'repaired' } : script.agent(call);
+    },
+  };
+
+  return { activities: { ...task, ...decisions, ...agent }, calls, approvals };
+}
+
+/** What an executor throws when it cannot find out whether its effect happened. */
+export function outcomeUnknown(): ApplicationFailure {
+  return ApplicationFailure.nonRetryable('the command left no result', 'OUTCOME_UNKNOWN');
+}
