@@ -4,8 +4,9 @@ import type { DecisionActivities } from '../activities/decisions.ts';
 import type { ApprovalMessage, ApprovalState, DecisionOutcome } from '../domain/approval.ts';
 import type { Refusal } from '../domain/refusal.ts';
 import { approvalSignal, decideUpdate } from './messages.ts';
+import type { takeTurns } from './turns.ts';
 
-const { recordDecision, expireApproval } = proxyLocalActivities<DecisionActivities>({
+const decisions = proxyLocalActivities<DecisionActivities>({
   startToCloseTimeout: '15s',
   retry: { initialInterval: '200ms', maximumInterval: '10s' },
 });
@@ -26,8 +27,9 @@ export function fail(refusal: Refusal): ApplicationFailure {
  * Registers the handlers that carry decisions. Call it before anything is awaited: an answer may be there before the
  * run has asked (FEATURES F4). What a decision is worth is settled by `recordDecision` alone; this only listens.
  */
-export function openGate(): Gate {
+export function openGate(inTurn: ReturnType<typeof takeTurns>): Gate {
   const { workflowId, runId } = workflowInfo();
+  const { recordDecision, expireApproval } = inTurn(decisions);
   const decided = new Map<string, Exclude<ApprovalState, 'open'>>();
   let ordinal = 0;
   let closed = false;

@@ -28,8 +28,9 @@ import { describeRun } from './describe-run.ts';
 import { haloCycle } from './halo-cycle.ts';
 import type { HaloLoopInput } from './inputs.ts';
 import { haloPauseUpdate, haloRequestUpdate, haloStateQuery, haloTriggerSignal } from './messages.ts';
+import { takeTurns } from './turns.ts';
 
-const { readHaloLimits, recordPause } = proxyLocalActivities<HaloActivities>({
+const loopActivities = proxyLocalActivities<HaloActivities>({
   startToCloseTimeout: '15s',
   retry: { initialInterval: '200ms', maximumInterval: '10s' },
 });
@@ -47,6 +48,7 @@ export async function haloLoop(input: HaloLoopInput): Promise<void> {
   let messages = 0;
   let cycles = 0;
   const { runId } = workflowInfo();
+  const { readHaloLimits, recordPause } = takeTurns()(loopActivities);
 
   function take(trigger: HaloTrigger): void {
     messages += 1;

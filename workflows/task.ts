@@ -25,8 +25,9 @@ import {
   type TaskRunState,
   taskStateQuery,
 } from './messages.ts';
+import { takeTurns } from './turns.ts';
 
-const record = proxyLocalActivities<TaskActivities>({
+const taskActivities = proxyLocalActivities<TaskActivities>({
   startToCloseTimeout: '15s',
   retry: { initialInterval: '200ms', maximumInterval: '10s' },
 });
@@ -56,7 +57,9 @@ export async function task(input: TaskInput): Promise<TaskRunState> {
   const opKey = (what: string): string => `task.${what}:${runId}:${(steps += 1)}`;
   const isCancelAsked = (): boolean => cancelAsked !== null;
 
-  const gate = openGate();
+  const inTurn = takeTurns();
+  const record = inTurn(taskActivities);
+  const gate = openGate(inTurn);
   setHandler(taskStateQuery, () => life);
   setHandler(dispatchUpdate, async (request) => {
     const asked: Asked = { request };

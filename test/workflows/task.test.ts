@@ -12,7 +12,8 @@ import {
 } from '../../workflows/messages.ts';
 import type { task } from '../../workflows/index.ts';
 import { fakeRecord, outcomeUnknown, type Call } from '../support/task-record.ts';
-import { aQueue, createWorker, skippingTime } from '../support/temporal.ts';
+import { skippingTime } from '../support/temporal.ts';
+import { aQueue, createWorker } from '../support/worker.ts';
 
 let environment: TestWorkflowEnvironment;
 beforeAll(async () => {

@@ -1,0 +1,233 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { WorkflowHandle } from '@temporalio/client';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { AnalyzerName, Issue } from '../../domain/analyzers/issue.ts';
+import { emptyHaloLoop } from '../../domain/halo.ts';
+import { silentLog } from '../../stack/log.ts';
+import { startTemporal } from '../../stack/temporal.ts';
+import { readToolchain } from '../../stack/toolchain.ts';
+import {
+  approvalSignal,
+  cancelUpdate,
+  decideUpdate,
+  dispatchUpdate,
+  haloPauseUpdate,
+  haloRequestUpdate,
+  haloTriggerSignal,
+} from '../../workflows/messages.ts';
+import { anIssue, fakeHalo } from '../support/halo-record.ts';
+import { fakeRecord, outcomeUnknown } from '../support/task-record.ts';
+import { aQueue, createWorker } from '../support/worker.ts';
+
+/*
+ * `npm run record-history` records each scenario that has no history yet, on a real server; with names it records a new
+ * version of those (`npm run record-history -- task.approve`). Histories are recorded, never edited: an old one stays as
+ * long as runs of that age may be alive.
+ */
+const folder = join(import.meta.dirname, 'histories');
+const approve = { approvalId: 'apr_1', decision: 'approve', requestId: 'dec_1' } as const;
+
+type Scenario = {
+  activities: (taskQueue: string) => Record<string, (input: never) => unknown>;
+  args: unknown[];
+  act?: (handle: WorkflowHandle) => Promise<unknown>;
+  /** For runs that never end by themselves: record the history as it is, then terminate. */
+  endless?: boolean;
+};
+
+function taskScenario(script: Parameters<typeof fakeRecord>[1], act: Scenario['act'], run = 1): Scenario {
+  return {
+    activities: (taskQueue) => fakeRecord(taskQueue, script).activities,
+    args: [{ taskId: 'tsk_recorded', run }],
+    ...(act === undefined ? {} : { act }),
+  };
+}
+
+async function waitFor(handle: WorkflowHandle, approvalId: string): Promise<void> {
+  for (;;) {
+    const state = await handle.query<{ approvalId: string }>('taskState');
+    if (state.approvalId === approvalId) return;
+    await sleep(50);
+  }
+}
+
+const found = (analyzer: AnalyzerName): Issue[] => (analyzer === 'endpoint-health' ? [anIssue()] : []);
+
+const scenarios: Record<string, Scenario> = {
+  'task.approve': taskScenario({ dispatchMode: 'auto' }, (handle) =>
+    handle.executeUpdate(decideUpdate, { args: [approve] }),
+  ),
+  'task.reject': taskScenario({}, (handle) =>
+    handle.executeUpdate(decideUpdate, { args: [{ ...approve, decision: 'reject' }] }),
+  ),
+  'task.expire': taskScenario({ expiresInMs: 500, clockBehindMs: 300 }, undefined),
+  'task.retry': taskScenario({ state: 'pending' }, undefined, 2),
+  'task.signal': taskScenario({}, async (handle) => {
+    await handle.signal(approvalSignal, { approvalId: 'apr_1', decision: 'approve', principalId: 'prn_x' });
+    await handle.signal(approvalSignal, approve);
+    await handle.executeUpdate(dispatchUpdate, { args: [{ requestId: 'dsp_1' }] });
+  }),
+  'task.cancel': taskScenario({}, (handle) =>
+    handle.executeUpdate(cancelUpdate, { args: [{ requestId: 'cnl_1' }] }),
+  ),
+  'task.race': taskScenario({ dispatchMode: 'auto' }, (handle) =>
+    Promise.allSettled([
+      handle.executeUpdate(decideUpdate, { args: [approve] }),
+      handle.executeUpdate(decideUpdate, { args: [{ ...approve, decision: 'reject' }] }),
+      handle.executeUpdate(decideUpdate, { args: [approve] }),
+      handle.executeUpdate(cancelUpdate, { args: [{ requestId: 'forged' }] }),
+    ]),
+  ),
+  'task.voided': taskScenario({ dispatchMode: 'auto', voidedOnce: true }, async (handle) => {
+    await handle.executeUpdate(decideUpdate, { args: [approve] });
+    await waitFor(handle, 'apr_2');
+    await handle.executeUpdate(decideUpdate, { args: [{ ...approve, approvalId: 'apr_2' }] });
+    await handle.executeUpdate(dispatchUpdate, { args: [{ requestId: 'dsp_1' }] });
+  }),
+  'task.outcome-unknown': taskScenario(
+    {
+      dispatchMode: 'auto',
+      agent: () => {
+        throw outcomeUnknown();
+      },
+    },
+    async (handle) => {
+      await handle.executeUpdate(decideUpdate, { args: [approve] });
+      await waitFor(handle, 'apr_outcome');
+      await handle.executeUpdate(decideUpdate, { args: [{ ...approve, approvalId: 'apr_outcome' }] });
+    },
+  ),
+  'haloLoop.trigger': {
+    activities: (taskQueue) => ({
+      ...fakeHalo({ find: found, limits: { errorWindowMs: 200, cooldownMs: 200 } }).activities,
+      ...fakeRecord(taskQueue).activities,
+    }),
+    args: [{ state: emptyHaloLoop() }],
+    act: async (handle) => {
+      const trigger = {
+        name: 'event',
+        urgent: false,
+        mode: 'full',
+        requestedBy: null,
+        eventIds: ['evt_1'],
+      } as const;
+      await handle.signal(haloTriggerSignal, { ...trigger, eventIds: ['evt_1'] });
+      await handle.signal(haloTriggerSignal, { ...trigger, urgent: true, eventIds: ['evt_2'] });
+      await handle.executeUpdate(haloPauseUpdate, { args: [{ paused: true, principalId: 'prn_operator' }] });
+      await handle.executeUpdate(haloRequestUpdate, {
+        args: [{ mode: 'light', requestedBy: 'prn_operator' }],
+      });
+      await handle.executeUpdate(haloPauseUpdate, { args: [{ paused: false, principalId: 'prn_operator' }] });
+      await sleep(3_000);
+    },
+    endless: true,
+  },
+  'haloCycle.proposes': {
+    activities: (taskQueue) => ({
+      ...fakeHalo({ find: found }).activities,
+      ...fakeRecord(taskQueue).activities,
+    }),
+    args: [
+      {
+        cycleId: 'cyc_recorded',
+        mode: 'full',
+        trigger: { manual: 0, event: 1, eventIds: ['evt_1'] },
+        requestedBy: null,
+      },
+    ],
+  },
+  'haloCycle.analyzer-fails': {
+    activities: () => {
+      const halo = fakeHalo({
+        find: () => {
+          throw new Error('the database is gone');
+        },
+      });
+      return halo.activities;
+    },
+    args: [
+      {
+        cycleId: 'cyc_light',
+        mode: 'light',
+        trigger: { manual: 1, event: 0, eventIds: [] },
+        requestedBy: 'prn_operator',
+      },
+    ],
+  },
+  'probeRun.failed': {
+    activities: () => ({ runProbe: () => ({ ok: false, eventId: 'evt_1', failures: ['status 503'] }) }),
+    args: [{ probeId: 'prb_1' }],
+  },
+  'subscription.switched-off': {
+    activities: () => {
+      let turns = 0;
+      return {
+        consumeEvents: () => ({ ended: (turns += 1) < 3 ? 'turn-over' : 'switched-off', delivered: turns }),
+      };
+    },
+    args: [{ key: 'halo' }],
+  },
+};
+
+function nextVersion(name: string): number {
+  const versions = readdirSync(folder)
+    .map((file) => new RegExp(`^${name.replaceAll('.', '\\.')}\\.v(\\d+)\\.json$`).exec(file)?.[1])
+    .filter((version) => version !== undefined)
+    .map(Number);
+  return Math.max(0, ...versions) + 1;
+}
+
+async function record(environment: TestWorkflowEnvironment, name: string, scenario: Scenario): Promise<void> {
+  // The bus queue is part of the subscription's code, so its recording listens there.
+  const workflow = name.split('.', 1)[0] ?? '';
+  const taskQueue = workflow === 'subscription' ? 'dreamnet-bus' : aQueue(name);
+  const worker = await createWorker(environment, taskQueue, scenario.activities(taskQueue));
+  const history = await worker.runUntil(async () => {
+    const workflowId = `${workflow}/recorded-${taskQueue}`;
+    const handle = await environment.client.workflow.start(workflow, {
+      workflowId,
+      taskQueue,
+      args: scenario.args,
+    });
+    await scenario.act?.(handle);
+    if (scenario.endless === true) {
+      const so = await handle.fetchHistory();
+      await handle.terminate('recorded');
+      return so;
+    }
+    await handle.result();
+    return handle.fetchHistory();
+  });
+  const file = `${name}.v${nextVersion(name)}.json`;
+  writeFileSync(join(folder, file), `${historyToJSON(history)}\n`);
+  console.log(`${file}: ${history.events?.length ?? 0} events`);
+}
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => scenarios[name] === undefined);
+if (unknown.length > 0) {
+  console.error(`No scenario ${unknown.join(', ')}. There are: ${Object.keys(scenarios).join(', ')}.`);
+  process.exit(2);
+}
+const cli = readToolchain(resolve(import.meta.dirname, '../..')).temporalCli;
+if (cli === null) {
+  console.error('Temporal is missing; run `node scripts/setup.mjs`.');
+  process.exit(1);
+}
+const dataDir = mkdtempSync(join(tmpdir(), 'dreamnet-record-'));
+const temporal = await startTemporal({ cli, dataDir, log: silentLog, headless: true, ephemeral: true });
+const environment = await TestWorkflowEnvironment.createFromExistingServer({ address: temporal.address });
+try {
+  for (const [name, scenario] of Object.entries(scenarios)) {
+    const isWanted = wanted.length === 0 ? nextVersion(name) === 1 : wanted.includes(name);
+    if (isWanted) await record(environment, name, scenario);
+  }
+} finally {
+  await environment.teardown();
+  await temporal.stop();
+  rmSync(dataDir, { recursive: true, force: true });
+}

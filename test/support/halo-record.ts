@@ -1,0 +1,62 @@
+import type { HaloActivities } from '../../activities/halo.ts';
+import type { AnalyzerName, Issue } from '../../domain/analyzers/issue.ts';
+import { defaultHaloLimits, type HaloLimits } from '../../domain/halo.ts';
+import type { Call } from './task-record.ts';
+
+export function anIssue(given: Partial<Issue> = {}): Issue {
+  return {
+    key: 'prb_1',
+    analyzer: 'endpoint-health',
+    entityKind: 'probe',
+    entityId: 'prb_1',
+    entityName: 'shop',
+    severity: 'critical',
+    title: 'status 503, expected 200 to 299',
+    subject: { probeId: 'prb_1', url: 'http://shop/health' },
+    owner: 'prn_admin',
+    evidence: ['evt_1'],
+    ...given,
+  };
+}
+
+type Script = {
+  limits?: Partial<HaloLimits>;
+  find?: (analyzer: AnalyzerName) => Issue[];
+};
+
+/** HALO's activities without a database: remembers what it was asked. */
+export function fakeHalo(script: Script = {}) {
+  const calls: Call[] = [];
+  const note = (activity: string, input: unknown): Promise<void> => {
+    calls.push({ activity, input });
+    return Promise.resolve();
+  };
+  const activities: HaloActivities = {
+    async readHaloLimits() {
+      await note('readHaloLimits', {});
+      return { ...defaultHaloLimits, ...script.limits };
+    },
+    recordPause: (input) => note('recordPause', input),
+    beginCycle: (input) => note('beginCycle', input),
+    async runAnalyzer(input) {
+      await note('runAnalyzer', input);
+      return script.find === undefined ? [] : script.find(input.analyzer);
+    },
+    recordIssues: (input) => note('recordIssues', input),
+    async proposeTasks(input) {
+      await note('proposeTasks', input);
+      return input.proposals.map(({ title, target, severity }, index) => ({
+        id: `tsk_${input.cycleId}_${index}`,
+        workflowId: `task/tsk_${input.cycleId}_${index}`,
+        run: 1,
+        state: 'pending-approval' as const,
+        title,
+        target,
+        severity,
+      }));
+    },
+    finishCycle: (input) => note('finishCycle', input),
+    failCycle: (input) => note('failCycle', input),
+  };
+  return { activities, calls };
+}
