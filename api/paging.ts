@@ -46,11 +46,7 @@ export const timePlace = z
 
 const maxXid = 2n ** 64n - 1n;
 const maxSeq = 2n ** 63n - 1n;
-const count = (max: bigint) =>
-  z
-    .string()
-    .regex(/^\d{1,20}$/)
-    .refine((text) => BigInt(text) <= max);
+const count = (max: bigint) => z.string().refine((text) => /^\d{1,20}$/.test(text) && BigInt(text) <= max);
 
 /** Places in the event log. */
 export const logPlace = z.strictObject({ tx: count(maxXid), seq: count(maxSeq) });

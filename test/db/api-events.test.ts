@@ -1,0 +1,158 @@
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createTestApi, keysOf, type TestApi } from '../support/api.ts';
+import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
+import { anAgent } from '../support/factories.ts';
+
+let database: TestDatabase;
+let keys: Record<keyof People, string>;
+let agentId: string;
+let api: TestApi;
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+  const people = await createPeople(database);
+  keys = await keysOf(database, people);
+  agentId = await anAgent(database, people);
+});
+beforeEach(() => {
+  api = createTestApi(database);
+});
+
+const event = { type: 'shop.order.failed', source: { type: 'api', id: 'shop' }, payload: { order: 7 } };
+const send = (body: object, as = keys.operator) => api.call('POST', '/v1/events', { as, body });
+
+describe('events', () => {
+  test('one is answered as one, many as many, in the order they came', async () => {
+    const one = await send(event);
+    expect(one).toMatchObject({ status: 202, body: { duplicate: false } });
+    const many = await send([
+      { ...event, id: 'evt_a' },
+      { ...event, id: 'evt_b' },
+    ]);
+    expect(many.body.accepted).toEqual([
+      { id: 'evt_a', duplicate: false },
+      { id: 'evt_b', duplicate: false },
+    ]);
+    const read = await api.call('GET', '/v1/events/evt_b', { as: keys.viewer });
+    expect(read.body).toMatchObject({
+      id: 'evt_b',
+      type: event.type,
+      category: 'shop',
+      source: event.source,
+      payload: event.payload,
+      severity: 'info',
+      priority: 'normal',
+    });
+  });
+
+  test('of an id that the log has are marked and left as they were', async () => {
+    await send({ ...event, id: 'evt_once', payload: { first: true } });
+    const again = await send([
+      { ...event, id: 'evt_once', payload: { first: false } },
+      { ...event, id: 'evt_new' },
+      { ...event, id: 'evt_new' },
+    ]);
+    expect(again.body.accepted.map((each: { duplicate: boolean }) => each.duplicate)).toEqual([
+      true,
+      false,
+      true,
+    ]);
+    const read = await api.call('GET', '/v1/events/evt_once', { as: keys.viewer });
+    expect(read.body.payload).toEqual({ first: true });
+  });
+
+  test('a whole batch of a thousand is stored', async () => {
+    const batch = Array.from({ length: 1000 }, (_, at) => ({ ...event, payload: { at } }));
+    const { status, body } = await send(batch);
+    expect(status).toBe(202);
+    expect(body.accepted).toHaveLength(1000);
+  });
+
+  test('an agent speaks for itself only, and nobody but the system for HALO and Squad', async () => {
+    const from = (type: string, id: string) => ({ ...event, source: { type, id } });
+    expect(await send(from('agent', agentId), keys.agent)).toMatchObject({ status: 202 });
+    expect(await send(from('agent', 'agt_other'), keys.agent)).toMatchObject({ status: 403 });
+    expect(await send([from('agent', agentId), from('api', 'x')], keys.agent)).toMatchObject({ status: 403 });
+    expect(await send(from('halo', 'halo'))).toMatchObject({ status: 403 });
+    expect(await send(from('squad', 'x'), keys.admin)).toMatchObject({ status: 403 });
+  });
+
+  test('are found by type, prefix, source, severity and thread', async () => {
+    await send([
+      { ...event, type: 'found.me.one', severity: 'error', correlationId: 'thread-1' },
+      { ...event, type: 'found.me.two', source: { type: 'graft', id: 'g' }, correlationId: 'thread-1' },
+    ]);
+    const countOf = async (query: string): Promise<number> => {
+      const { body } = await api.call('GET', `/v1/events?${query}`, { as: keys.viewer });
+      return body.items.length;
+    };
+    expect(await countOf('type=found.me.*')).toBe(2);
+    expect(await countOf('type=found.me.one')).toBe(1);
+    expect(await countOf('type=found.me.*&severity=error')).toBe(1);
+    expect(await countOf('sourceType=graft&sourceId=g')).toBe(1);
+    expect(await countOf('correlationId=thread-1')).toBe(2);
+    expect(await countOf(`type=found.me.*&from=${new Date(Date.now() + 60_000).toISOString()}`)).toBe(0);
+  });
+});
+
+describe('a reader that follows the log', () => {
+  const follow = async (after: string, more = '') =>
+    (await api.call('GET', `/v1/events?after=${after}&limit=200${more}`, { as: keys.viewer })).body;
+
+  test('from now on sees what comes, once and in order', async () => {
+    const { items, nextCursor } = await follow('now');
+    expect(items).toEqual([]);
+    for (let at = 0; at < 3; at += 1) await send({ ...event, type: 'followed.event', payload: { at } });
+    const first = await follow(nextCursor);
+    expect(first.items.map((each: { payload: { at: number } }) => each.payload.at)).toEqual([0, 1, 2]);
+    const second = await follow(first.nextCursor);
+    expect(second).toEqual({ items: [], nextCursor: first.nextCursor });
+  });
+
+  test('with a filter moves over what does not fit', async () => {
+    const start = await follow('now');
+    await send([
+      { ...event, type: 'noise.one' },
+      { ...event, type: 'signal.one' },
+      { ...event, type: 'noise.two' },
+    ]);
+    const read = await follow(start.nextCursor, '&type=signal.*');
+    expect(read.items).toHaveLength(1);
+    expect((await follow(read.nextCursor)).items).toEqual([]);
+  });
+
+  test('never misses a row that commits late', async () => {
+    const { nextCursor } = await follow('now');
+    // A row whose statement waits for a lock after it was written: its transaction stays open until the lock is free.
+    const holder = await database.root.reserve();
+    await holder`select pg_advisory_lock(7)`;
+    const late = database.root`
+      insert into events (id, type, category, source_type, source_id, severity, priority, payload, metadata, occurred_at)
+      values ('evt_late', 'late.event', 'late', 'api', 'x', 'info', 'normal', '{}', '{}', now())
+      returning pg_advisory_xact_lock(7)`.execute();
+    await expect
+      .poll(() => database.log`select 1 from pg_locks where locktype = 'advisory' and not granted`)
+      .toHaveLength(1);
+    await send({ ...event, id: 'evt_early' });
+    const during = await follow(nextCursor);
+    expect(during.items).toEqual([]);
+    await holder`select pg_advisory_unlock(7)`;
+    holder.release();
+    await late;
+    const after = await follow(during.nextCursor);
+    expect(after.items.map((each: { id: string }) => each.id)).toEqual(['evt_late', 'evt_early']);
+  });
+
+  test('from the start reads everything in pages', async () => {
+    let cursor = 'start';
+    let seen = 0;
+    for (;;) {
+      const { items, nextCursor } = await follow(cursor);
+      if (items.length === 0) break;
+      seen += items.length;
+      cursor = nextCursor;
+    }
+    const [row] = await database.root`select count(*)::int as n from events`;
+    expect(seen).toBe(row?.n);
+  });
+});

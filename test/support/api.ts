@@ -1,0 +1,168 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { destination, pino } from 'pino';
+import { createApp } from '../../api/app.ts';
+import type { ApiDeps } from '../../api/context.ts';
+import { mintKey } from '../../api/keys.ts';
+import { ProblemError } from '../../api/problems.ts';
+import type { RunAnswer, RunAsk, TaskStart, TemporalPort } from '../../api/temporal.ts';
+import type { Database } from '../../db/client.ts';
+import { newId } from '../../db/ids.ts';
+import { storeKey } from '../../db/principals.ts';
+
+export const pepper = 'a pepper that only tests use, long enough';
+const pair = generateKeyPairSync('ed25519');
+export const ticketPublicKey = pair.publicKey;
+
+const untouchable: ProxyHandler<object> = {
+  get: () => {
+    throw new Error('the database was reached');
+  },
+};
+
+/** A database that must not be reached. */
+export const noDatabase = {
+  db: new Proxy({}, untouchable),
+  log: new Proxy(() => undefined, { ...untouchable, apply: () => untouchable.get?.({}, '', {}) }),
+  close: () => Promise.resolve(),
+} as unknown as Database;
+
+export type FakeTemporal = TemporalPort & {
+  started: TaskStart[];
+  asked: RunAsk[];
+  signalled: { workflowId: string; message: unknown }[];
+  schedules: unknown[];
+  /** Every call fails as it does while Temporal is down. */
+  down: boolean;
+  /** What a run answers; by default it does not exist yet. */
+  answer: (ask: RunAsk) => Promise<RunAnswer>;
+};
+
+/** Temporal as the API sees it, in memory. */
+export function fakeTemporal(): FakeTemporal {
+  const up = (): void => {
+    if (fake.down) throw new ProblemError('UNAVAILABLE', 'Temporal does not answer.');
+  };
+  const fake: FakeTemporal = {
+    started: [],
+    asked: [],
+    signalled: [],
+    schedules: [],
+    down: false,
+    answer: () => Promise.resolve({ silent: 'not-found' }),
+    async startTask(start) {
+      up();
+      fake.started.push(start);
+      return { runId: `run-of-${start.taskId}` };
+    },
+    async ask(ask) {
+      fake.asked.push(ask);
+      return fake.down ? { silent: 'unreachable' } : fake.answer(ask);
+    },
+    async signalApproval(workflowId, message) {
+      up();
+      fake.signalled.push({ workflowId, message });
+    },
+    async requestCycle() {
+      up();
+      return { cycleId: 'cyc_1', because: 'it starts now' };
+    },
+    async setHaloPaused({ paused }) {
+      up();
+      return { paused };
+    },
+    async haloState() {
+      up();
+      return null;
+    },
+    async runProbe() {
+      up();
+      return { runId: 'run-1', result: { ok: true, eventId: 'evt_1', failures: [] }, failed: null };
+    },
+    async putProbeSchedule(wanted) {
+      up();
+      fake.schedules.push(wanted);
+    },
+    async check() {
+      up();
+    },
+  };
+  return fake;
+}
+
+/** JSON as the outside world reads it, without our types. */
+export type Untyped = ReturnType<typeof JSON.parse>;
+export type RawBody = string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
+export type Answer = { status: number; body: Untyped; headers: Headers };
+export type Call = (
+  method: string,
+  path: string,
+  given?: { as?: string; body?: unknown; raw?: RawBody; headers?: Record<string, string> },
+) => Promise<Answer>;
+
+export type TestApi = { deps: ApiDeps; call: Call; temporal: FakeTemporal };
+
+/** The API over a database and a Temporal in memory; `call` sends a request and reads the JSON of the answer. */
+export function createTestApi(database: Database, given: Partial<ApiDeps> = {}): TestApi {
+  const temporal = fakeTemporal();
+  const deps: ApiDeps = {
+    database,
+    temporal,
+    pepper,
+    ticketKey: pair.privateKey,
+    agentRoot: 'an agent root that only tests use, long enough',
+    uiUrl: 'http://127.0.0.1:8233',
+    address: '127.0.0.1:7233',
+    namespace: 'default',
+    rawSignals: false,
+    log: pino({ level: 'silent' }, destination(2)),
+    now: Date.now,
+    ...given,
+  };
+  const app = createApp(deps);
+  const call: Call = async (method, path, { as, body, raw, headers = {} } = {}) => {
+    const response = await app.request(path, {
+      method,
+      headers: {
+        ...(as === undefined ? {} : { authorization: `Bearer ${as}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(raw === undefined ? {} : { body: raw, duplex: 'half' }),
+    });
+    const text = await response.text();
+    const isJson = text !== '' && /json/.test(response.headers.get('content-type') ?? '');
+    return { status: response.status, body: isJson ? JSON.parse(text) : text, headers: response.headers };
+  };
+  return { deps, call, temporal };
+}
+
+/** A key of a principal, stored as the API stores it. */
+export async function aKey(
+  database: Database,
+  principalId: string,
+  given: { expiresAt?: Date } = {},
+): Promise<{ id: string; key: string }> {
+  const { id, key, hash } = mintKey(pepper);
+  await storeKey(database.db, {
+    id,
+    principalId,
+    label: 'test',
+    hash,
+    expiresAt: given.expiresAt ?? null,
+    actor: 'test',
+    opKey: newId('op'),
+  });
+  return { id, key };
+}
+
+/** One key for each of several principals, under the same names. */
+export async function keysOf<T extends Record<string, string>>(
+  database: Database,
+  people: T,
+): Promise<Record<keyof T, string>> {
+  const entries = await Promise.all(
+    Object.entries(people).map(async ([name, id]) => [name, (await aKey(database, id)).key] as const),
+  );
+  return Object.fromEntries(entries) as Record<keyof T, string>;
+}
