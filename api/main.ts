@@ -113,11 +113,15 @@ async function end(signal: string): Promise<void> {
   const tooLong = setTimeout(() => {
     if ('closeAllConnections' in server) server.closeAllConnections();
   }, finishWithinMs);
+  // A connection whose answer is out is kept alive for more requests; nobody shall wait for it.
+  const sweep = setInterval(() => {
+    if ('closeIdleConnections' in server) server.closeIdleConnections();
+  }, 50);
   await new Promise<void>((resolve) => {
     server.close(() => resolve());
-    if ('closeIdleConnections' in server) server.closeIdleConnections();
   });
   clearTimeout(tooLong);
+  clearInterval(sweep);
   await Promise.allSettled([database.close(), connection.close()]);
   process.exit(0);
 }

@@ -1,0 +1,200 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { prepareFirstStart } from '../../api/first-start.ts';
+import { parseKey } from '../../domain/key.ts';
+import { createSecrets, type SecretPaths } from '../../stack/secrets.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+
+const root = join(import.meta.dirname, '../..');
+const dataDir = mkdtempSync(join(tmpdir(), 'dreamnet-test-api-'));
+const running = new Set<ChildProcess>();
+let database: TestDatabase;
+let secrets: SecretPaths;
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+  secrets = createSecrets(dataDir);
+});
+afterAll(() => {
+  for (const child of running) child.kill('SIGKILL');
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+type Started = {
+  child: ChildProcess;
+  stdout: () => string;
+  stderr: () => string;
+  exited: Promise<number | null>;
+};
+
+function startApi(given: Record<string, string> = {}): Started {
+  const child = spawn(process.execPath, ['api/main.ts'], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      DATABASE_URL: database.url,
+      DREAMNET_DATA_DIR: dataDir,
+      DREAMNET_KEY_PEPPER_FILE: secrets.keyPepper,
+      DREAMNET_TICKET_PRIVATE_KEY_FILE: secrets.ticketPrivateKey,
+      DREAMNET_AGENT_ROOT_FILE: secrets.agentRoot,
+      TEMPORAL_ADDRESS: '127.0.0.1:1',
+      PORT: '0',
+      ...given,
+    },
+  });
+  running.add(child);
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
+  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
+  const exited = once(child, 'close').then(([code]) => {
+    running.delete(child);
+    return code as number | null;
+  });
+  return { child, stdout: () => stdout, stderr: () => stderr, exited };
+}
+
+async function portOf(started: Started): Promise<number> {
+  await expect.poll(started.stdout, { timeout: 20_000 }).toContain('\n');
+  const said = JSON.parse(started.stdout()) as { ready: boolean; port: number };
+  expect(said).toEqual({ ready: true, port: expect.any(Number) as number });
+  return said.port;
+}
+
+const keyFile = (name: string): string => join(dataDir, 'keys', `${name}.key`);
+
+describe('the API process', () => {
+  test('starts while Temporal is down, says so in one line, and its first keys open the door', async () => {
+    const started = startApi();
+    const base = `http://127.0.0.1:${await portOf(started)}`;
+    for (const name of ['admin', 'operator']) {
+      const key = readFileSync(keyFile(name), 'utf8').trim();
+      expect(statSync(keyFile(name)).mode & 0o777).toBe(0o600);
+      const me = await fetch(`${base}/v1/me`, { headers: { authorization: `Bearer ${key}` } });
+      expect(await me.json()).toMatchObject({ name, role: name, kind: 'human' });
+      expect(started.stderr()).not.toContain(parseKey(key)?.secret);
+    }
+    expect(statSync(join(dataDir, 'keys')).mode & 0o777).toBe(0o700);
+    expect((await fetch(`${base}/healthz`)).status).toBe(200);
+    expect((await fetch(`${base}/readyz`)).status).toBe(503);
+    for (const line of started.stderr().trim().split('\n'))
+      expect(() => JSON.parse(line) as unknown).not.toThrow();
+    started.child.kill('SIGTERM');
+    expect(await started.exited).toBe(0);
+    expect(started.stdout().trim().split('\n')).toHaveLength(1);
+  });
+
+  test('finishes the request in flight when it is told to end', async () => {
+    const started = startApi();
+    const base = `http://127.0.0.1:${await portOf(started)}`;
+    const key = readFileSync(keyFile('admin'), 'utf8').trim();
+    // With Temporal down this answer takes a moment: long enough for the signal to come first.
+    const answer = fetch(`${base}/v1/tasks`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ type: 'a.b', title: 'last', target: 'x', targetRole: 'Custom' }),
+    });
+    await expect
+      .poll(() => database.root`select 1 from tasks where title = 'last'`, { interval: 5, timeout: 10_000 })
+      .toHaveLength(1);
+    started.child.kill('SIGTERM');
+    expect((await answer).status).toBe(202);
+    expect(await started.exited).toBe(0);
+  });
+
+  test('a port in use is one clear message and exit code 1', async () => {
+    const first = startApi();
+    const port = await portOf(first);
+    const second = startApi({ PORT: String(port) });
+    expect(await second.exited).toBe(1);
+    expect(second.stdout()).toBe('');
+    expect(second.stderr()).toMatch(new RegExp(`Port ${port} .*in use`));
+    first.child.kill('SIGINT');
+    expect(await first.exited).toBe(0);
+  });
+
+  test.each([
+    ['no database address', { DATABASE_URL: '' }, 2, /DATABASE_URL/],
+    ['a port that is none', { PORT: 'eighty' }, 2, /PORT/],
+    [
+      'a missing secret',
+      { DREAMNET_KEY_PEPPER_FILE: '/nowhere/pepper' },
+      2,
+      /DREAMNET_KEY_PEPPER_FILE.*ENOENT/,
+    ],
+    ['a database that is not there', { DATABASE_URL: 'postgres://x:y@127.0.0.1:1/z' }, 1, /ECONNREFUSED/],
+  ])('%s is one clear message', async (_what, given, code, message) => {
+    const started = startApi(given);
+    expect(await started.exited).toBe(code);
+    expect(started.stderr()).toMatch(message);
+    expect(started.stderr().trim().split('\n')).toHaveLength(1);
+    expect(started.stdout()).toBe('');
+  });
+
+  test('a secret that is short, used twice or no key at all stops the start', async () => {
+    const short = join(dataDir, 'short');
+    writeFileSync(short, 'abc');
+    for (const given of [
+      { DREAMNET_KEY_PEPPER_FILE: short },
+      { DREAMNET_AGENT_ROOT_FILE: secrets.keyPepper },
+      { DREAMNET_TICKET_PRIVATE_KEY_FILE: secrets.ticketPublicKey },
+    ]) {
+      const started = startApi(given);
+      expect(await started.exited).toBe(2);
+      expect(started.stderr()).toMatch(/DREAMNET_/);
+    }
+  });
+});
+
+describe('the first start', () => {
+  const pepper = 'a pepper of the first start, long enough';
+  const keysIn = async (): Promise<number> => {
+    const [row] = await fresh.root<{ n: number }[]>`select count(*)::int as n from keys`;
+    return row?.n ?? 0;
+  };
+  let fresh: TestDatabase;
+  let folder: string;
+  beforeAll(async () => {
+    fresh = await openTestDatabase();
+    folder = mkdtempSync(join(dataDir, 'first-'));
+  });
+
+  test('of several processes at once issues one key to each person', async () => {
+    const all = await Promise.all(
+      Array.from({ length: 6 }, () => prepareFirstStart(fresh.db, { pepper, dataDir: folder })),
+    );
+    expect(all.flatMap(({ elsewhere }) => elsewhere)).toEqual([]);
+    expect(await keysIn()).toBe(2);
+    expect(readdirSync(join(folder, 'keys')).sort()).toEqual(['admin.key', 'operator.key']);
+    const [row] = await fresh.root<{ ids: string[] }[]>`select array_agg(id) as ids from keys`;
+    const files = ['admin', 'operator'].map((name) =>
+      readFileSync(join(folder, 'keys', `${name}.key`), 'utf8').trim(),
+    );
+    expect(files.map((text) => parseKey(text)?.id).sort()).toEqual(row?.ids.sort());
+  });
+
+  test('that is repeated issues nothing, also when the file was taken away', async () => {
+    rmSync(join(folder, 'keys', 'admin.key'));
+    expect(await prepareFirstStart(fresh.db, { pepper, dataDir: folder })).toEqual({
+      issued: [],
+      elsewhere: [],
+    });
+    expect(await keysIn()).toBe(2);
+    expect(readdirSync(join(folder, 'keys'))).toEqual(['operator.key']);
+  });
+
+  test('that broke off after the file was made goes on with that file', async () => {
+    const other = await openTestDatabase();
+    const before = readFileSync(join(folder, 'keys', 'operator.key'), 'utf8');
+    const { issued } = await prepareFirstStart(other.db, { pepper, dataDir: folder });
+    expect(issued.map(({ name }) => name)).toEqual(['admin', 'operator']);
+    expect(readFileSync(join(folder, 'keys', 'operator.key'), 'utf8')).toBe(before);
+    const [row] = await other.root<{ n: number }[]>`
+      select count(*)::int as n from keys where id = ${parseKey(before.trim())?.id ?? ''}`;
+    expect(row?.n).toBe(1);
+  });
+});
