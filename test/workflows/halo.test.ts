@@ -1,0 +1,210 @@
+import type { WorkflowHandle } from '@temporalio/client';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { AnalyzerName, Issue } from '../../domain/analyzers/issue.ts';
+import { emptyHaloLoop, type HaloTrigger } from '../../domain/halo.ts';
+import type { haloCycle, haloLoop } from '../../workflows/index.ts';
+import {
+  haloPauseUpdate,
+  haloRequestUpdate,
+  haloStateQuery,
+  haloTriggerSignal,
+} from '../../workflows/messages.ts';
+import { anIssue, fakeHalo } from '../support/halo-record.ts';
+import { fakeRecord, type Call } from '../support/task-record.ts';
+import { skippingTime } from '../support/temporal.ts';
+import { aQueue, createWorker } from '../support/worker.ts';
+
+let environment: TestWorkflowEnvironment;
+beforeAll(async () => {
+  environment = await skippingTime();
+});
+
+const trigger: HaloTrigger = {
+  name: 'event',
+  urgent: false,
+  mode: 'full',
+  requestedBy: null,
+  eventIds: ['evt_1'],
+};
+const urgent: HaloTrigger = { ...trigger, urgent: true };
+const hourMs = 3_600_000;
+
+function cyclesOf(calls: Call[]): string[] {
+  return calls
+    .filter((call) => call.activity === 'beginCycle')
+    .map((call) => (call.input as { cycleId: string }).cycleId);
+}
+
+/** Runs the loop against fake activities until `act` is done, then ends it. */
+async function playLoop(
+  script: Parameters<typeof fakeHalo>[0],
+  act: (handle: WorkflowHandle<typeof haloLoop>, calls: Call[]) => Promise<void>,
+) {
+  const taskQueue = aQueue('halo');
+  const halo = fakeHalo(script);
+  const activities = { ...halo.activities, ...fakeRecord(taskQueue).activities };
+  const worker = await createWorker(environment, taskQueue, activities);
+  await worker.runUntil(async () => {
+    const handle = await environment.client.workflow.start<typeof haloLoop>('haloLoop', {
+      workflowId: `halo-${taskQueue}`,
+      taskQueue,
+      args: [{ state: emptyHaloLoop() }],
+    });
+    await act(handle, halo.calls);
+    await handle.terminate('the test is over');
+  });
+  return halo.calls;
+}
+
+async function settled(handle: WorkflowHandle<typeof haloLoop>, cycles: number): Promise<void> {
+  await expect
+    .poll(
+      async () => {
+        const state = await handle.query(haloStateQuery);
+        return state.cycles === cycles && state.runningCycleId === null;
+      },
+      { timeout: 30_000 },
+    )
+    .toBe(true);
+}
+
+describe('when HALO looks', () => {
+  test('a storm of triggers becomes one cycle', async () => {
+    const calls = await playLoop({}, async (handle) => {
+      for (let count = 0; count < 40; count += 1) await handle.signal(haloTriggerSignal, trigger);
+      await environment.sleep(31_000);
+      await settled(handle, 1);
+      await environment.sleep(hourMs);
+      await settled(handle, 1);
+    });
+    expect(cyclesOf(calls)).toHaveLength(1);
+  });
+
+  test('a critical event does not wait for the error window', async () => {
+    await playLoop({ limits: { errorWindowMs: 24 * hourMs } }, async (handle) => {
+      await handle.signal(haloTriggerSignal, trigger);
+      expect((await handle.query(haloStateQuery)).cycles).toBe(0);
+      await handle.signal(haloTriggerSignal, urgent);
+      await settled(handle, 1);
+    });
+  });
+
+  test('the next cycle waits for the cooldown, and its trigger is not lost (trap D10)', async () => {
+    await playLoop({ limits: { cooldownMs: hourMs } }, async (handle) => {
+      await handle.signal(haloTriggerSignal, urgent);
+      await settled(handle, 1);
+      await handle.signal(haloTriggerSignal, urgent);
+      expect((await handle.query(haloStateQuery)).pending).not.toBeNull();
+      await environment.sleep(hourMs + 1_000);
+      await settled(handle, 2);
+    });
+  });
+
+  test('a person does not wait for the cooldown', async () => {
+    await playLoop({ limits: { cooldownMs: 24 * hourMs } }, async (handle) => {
+      await handle.signal(haloTriggerSignal, urgent);
+      await settled(handle, 1);
+      const request = { mode: 'light', requestedBy: 'prn_operator' } as const;
+      const { cycleId } = await handle.executeUpdate(haloRequestUpdate, { args: [request] });
+      expect(cycleId).toMatch(/^cyc_/);
+      await settled(handle, 2);
+    });
+  });
+
+  test('the hourly budget holds for everyone, and the cycle runs when it has room again', async () => {
+    await playLoop({ limits: { cooldownMs: 0, cyclesPerHour: 2 } }, async (handle) => {
+      for (let cycle = 1; cycle <= 2; cycle += 1) {
+        await handle.signal(haloTriggerSignal, urgent);
+        await settled(handle, cycle);
+      }
+      await handle.executeUpdate(haloRequestUpdate, {
+        args: [{ mode: 'full', requestedBy: 'prn_operator' }],
+      });
+      expect((await handle.query(haloStateQuery)).cycles).toBe(2);
+      await environment.sleep(hourMs + 1_000);
+      await settled(handle, 3);
+    });
+  });
+
+  test('a paused loop remembers triggers and runs them after the resume', async () => {
+    await playLoop({}, async (handle, calls) => {
+      await handle.executeUpdate(haloPauseUpdate, { args: [{ paused: true, principalId: 'prn_operator' }] });
+      await expect(
+        handle.executeUpdate(haloPauseUpdate, { args: [{ paused: true, principalId: 'prn_admin' }] }),
+      ).rejects.toThrow();
+      await handle.signal(haloTriggerSignal, urgent);
+      await environment.sleep(hourMs);
+      expect(cyclesOf(calls)).toEqual([]);
+      await handle.executeUpdate(haloPauseUpdate, { args: [{ paused: false, principalId: 'prn_operator' }] });
+      await settled(handle, 1);
+    });
+  });
+});
+
+async function playCycle(find: (analyzer: AnalyzerName) => Issue[], mode: 'full' | 'light' = 'full') {
+  const taskQueue = aQueue('cycle');
+  const halo = fakeHalo({ find });
+  const activities = { ...halo.activities, ...fakeRecord(taskQueue).activities };
+  const worker = await createWorker(environment, taskQueue, activities);
+  const result = await worker.runUntil(() =>
+    environment.client.workflow.execute<typeof haloCycle>('haloCycle', {
+      workflowId: `halo-cycle/${taskQueue}`,
+      taskQueue,
+      args: [
+        {
+          cycleId: taskQueue,
+          mode,
+          trigger: { manual: 1, event: 0, eventIds: [] },
+          requestedBy: 'prn_operator',
+        },
+      ],
+    }),
+  );
+  return { result, calls: halo.calls, taskQueue };
+}
+
+async function createAndRun<T>(taskQueue: string, wait: () => Promise<T>): Promise<T> {
+  const worker = await createWorker(environment, taskQueue, fakeRecord(taskQueue).activities);
+  return worker.runUntil(wait);
+}
+
+describe('a cycle', () => {
+  test('a weak point becomes a task that waits, and the task outlives the cycle', async () => {
+    const { result, taskQueue } = await playCycle((analyzer) =>
+      analyzer === 'endpoint-health' ? [anIssue()] : [],
+    );
+    expect(result).toMatchObject({ step: 'completed', weakPoints: 1, proposals: 1 });
+    const task = environment.client.workflow.getHandle(`task/tsk_${taskQueue}_0`);
+    // The server's clock skips ahead: nobody decides, so the task waits out its time after the cycle has ended.
+    expect(await createAndRun(taskQueue, () => task.result())).toMatchObject({ state: 'expired' });
+  });
+
+  test('a broken analyzer is a finding and does not fail the cycle', async () => {
+    const { result, calls } = await playCycle((analyzer) => {
+      if (analyzer === 'agent-health') throw new Error('no such table');
+      return [anIssue()];
+    }, 'light');
+    expect(result).toMatchObject({ step: 'completed', weakPoints: 2, proposals: 0 });
+    const recorded = calls.find((call) => call.activity === 'recordIssues')?.input as { issues: Issue[] };
+    expect(recorded.issues.map((issue) => issue.key).sort()).toEqual(['analyzer-failed', 'prb_1']);
+  });
+
+  test('a light cycle proposes nothing', async () => {
+    const { calls } = await playCycle(() => [anIssue()], 'light');
+    const proposed = calls.find((call) => call.activity === 'proposeTasks')?.input as {
+      proposals: unknown[];
+    };
+    expect(proposed.proposals).toEqual([]);
+  });
+
+  test('activity inputs of a cycle are the golden ones', async () => {
+    const { calls, taskQueue } = await playCycle((analyzer) =>
+      analyzer === 'endpoint-health' ? [anIssue()] : [],
+    );
+    const text = JSON.stringify(calls, null, 2)
+      .replaceAll(taskQueue, 'CYCLE')
+      .replace(/"runId": "[^"]+"/, '"runId": "RUN"');
+    await expect(`${text}\n`).toMatchFileSnapshot('golden/halo-cycle.proposes.json');
+  });
+});
