@@ -163,7 +163,7 @@ export async function endpointSnapshots(db: Db): Promise<EndpointSnapshot[]> {
       consecutiveFailures: probes.consecutiveFailures,
       evidence: sql<string[]>`array(
         select e.id from events e
-        where e.source_type = 'api' and e.source_id = ${probes.id} and e.type = ${eventTypes.endpointFailed}
+        where e.source_type = 'api' and e.source_id = ${probes}.id and e.type = ${eventTypes.endpointFailed}
         order by e.recorded_at desc limit ${evidencePerProbe})`,
     })
     .from(probes)
