@@ -1,4 +1,10 @@
-import { proxyLocalActivities, condition, setHandler, workflowInfo } from '@temporalio/workflow';
+import {
+  condition,
+  currentUpdateInfo,
+  proxyLocalActivities,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
 import { ApplicationFailure } from '@temporalio/common';
 import type { DecisionActivities } from '../activities/decisions.ts';
 import type { ApprovalMessage, ApprovalState, DecisionOutcome } from '../domain/approval.ts';
@@ -31,25 +37,27 @@ export function openGate(inTurn: ReturnType<typeof takeTurns>): Gate {
   const { workflowId, runId } = workflowInfo();
   const { recordDecision, expireApproval } = inTurn(decisions);
   const decided = new Map<string, Exclude<ApprovalState, 'open'>>();
-  let ordinal = 0;
+  let signals = 0;
   let closed = false;
 
-  async function record(message: ApprovalMessage): Promise<DecisionOutcome> {
-    ordinal += 1;
-    const opKey = `decision:${runId}:${ordinal}`;
+  // Signals are in the history in their order; updates that were not accepted yet may come back in another one when a
+  // workflow task is repeated, so only their own id names them.
+  async function record(message: ApprovalMessage, source: string): Promise<DecisionOutcome> {
+    const opKey = `decision:${runId}:${source}`;
     const outcome = await recordDecision({ message, workflowId, opKey });
     if (outcome.accepted && outcome.state !== 'open') decided.set(outcome.approvalId, outcome.state);
     return outcome;
   }
 
-  setHandler(decideUpdate, record, {
+  setHandler(decideUpdate, (message) => record(message, `update:${currentUpdateInfo()?.id}`), {
     validator: (_message: ApprovalMessage) => {
       if (closed)
         throw ApplicationFailure.nonRetryable('This run no longer waits for a decision.', 'CONFLICT');
     },
   });
   setHandler(approvalSignal, async (message) => {
-    await record(message);
+    signals += 1;
+    await record(message, `signal:${signals}`);
   });
 
   return {

@@ -3,6 +3,7 @@ import {
   ChildWorkflowFailure,
   condition,
   continueAsNew,
+  currentUpdateInfo,
   executeChild,
   isCancellation,
   ParentClosePolicy,
@@ -65,7 +66,7 @@ export async function haloLoop(input: HaloLoopInput): Promise<void> {
     async ({ paused, principalId }) => {
       messages += 1;
       state = { ...state, paused };
-      await recordPause({ paused, principalId, opKey: `halo.pause:${runId}:${messages}` });
+      await recordPause({ paused, principalId, opKey: `halo.pause:${runId}:${currentUpdateInfo()?.id}` });
       return { paused };
     },
     {

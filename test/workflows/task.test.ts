@@ -257,7 +257,7 @@ describe('cancelling', () => {
 describe('what replay cannot see', () => {
   test('activity inputs of an approved task are the golden ones', async () => {
     const { calls, taskId, handle } = await play({ dispatchMode: 'auto' }, (started) =>
-      started.executeUpdate(decideUpdate, { args: [approve] }),
+      started.executeUpdate(decideUpdate, { args: [approve], updateId: 'dec_1' }),
     );
     const { runId = '' } = await handle.describe();
     await expect(normalised(calls, { [taskId]: 'TASK', [runId]: 'RUN' })).toMatchFileSnapshot(
