@@ -1,5 +1,4 @@
 import { serve } from '@hono/node-server';
-import { Client, Connection, defaultGrpcRetryOptions, makeGrpcRetryInterceptor } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { destination, pino } from 'pino';
 import { openDatabase } from '../db/client.ts';
@@ -10,6 +9,7 @@ import { createApp } from './app.ts';
 import { prepareFirstStart } from './first-start.ts';
 import { describeError, errorCode } from './problems.ts';
 import { readSecrets } from './secrets.ts';
+import { openTemporal } from './temporal-connection.ts';
 import { createTemporal } from './temporal.ts';
 
 const finishWithinMs = 10_000;
@@ -63,20 +63,15 @@ try {
 const temporalConfig = loadClientConnectConfig();
 const { address = 'localhost:7233', apiKey, tls, metadata } = temporalConfig.connectionOptions;
 const namespace = temporalConfig.namespace ?? 'default';
-const connection = Connection.lazy({
-  address,
-  tls: tls ?? null,
-  ...(apiKey === undefined ? {} : { apiKey }),
-  ...(metadata === undefined ? {} : { metadata: metadata }),
-  // Calls have two seconds: short pauses between tries, and a lost server is looked for often.
-  interceptors: [
-    makeGrpcRetryInterceptor(
-      defaultGrpcRetryOptions({ maxAttempts: 5, factor: 1.5, initialIntervalMs: () => 50 }),
-    ),
-  ],
-  channelArgs: { 'grpc.initial_reconnect_backoff_ms': 200, 'grpc.max_reconnect_backoff_ms': 2_000 },
-});
-const client = new Client({ connection, namespace, workflow: { queryRejectCondition: 'NOT_OPEN' } });
+const { connection, client } = openTemporal(
+  {
+    address,
+    tls: tls ?? null,
+    ...(apiKey === undefined ? {} : { apiKey }),
+    ...(metadata === undefined ? {} : { metadata }),
+  },
+  namespace,
+);
 
 if (config.DREAMNET_RAW_SIGNALS === 'accept')
   log.warn('DREAMNET_RAW_SIGNALS=accept: anyone who reaches Temporal can approve. For local play only.');

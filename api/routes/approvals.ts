@@ -55,7 +55,7 @@ function shortenSummary(item: z.infer<typeof inboxItem>): z.infer<typeof inboxIt
 }
 
 /** An approval as one caller sees it. */
-export async function showApprovals(
+async function showApprovals(
   deps: ApiDeps,
   rows: ApprovalRow[],
   principal: Principal,

@@ -16,6 +16,7 @@ import { refuse } from '../../domain/refusal.ts';
 import { guard } from '../auth.ts';
 import { maxBatchBytes } from '../body.ts';
 import type { Api, ApiDeps } from '../context.ts';
+import { createEventWriter } from '../event-writer.ts';
 import { decodeCursor, encodeCursor, cutPage, logPlace, pageOf, pageQuery } from '../paging.ts';
 import { ProblemError, throwRefusal } from '../problems.ts';
 import { answer, anyObject, body, idParams, instant, jsonObject, queryText } from '../schemas.ts';
@@ -176,6 +177,7 @@ function fits(row: EventRow, filter: EventFilter): boolean {
 
 export function addEventRoutes(app: Api, deps: ApiDeps): void {
   const { db, log } = deps.database;
+  const appendOne = createEventWriter((inputs) => appendEvents(log, inputs));
 
   /** Filters after reading, so that the cursor also moves over what does not fit. */
   async function follow(after: string, filter: EventFilter, limit: number) {
@@ -194,9 +196,8 @@ export function addEventRoutes(app: Api, deps: ApiDeps): void {
     const inputs = Array.isArray(said) ? said : [said];
     requireSmallPayloads(inputs);
     await requireOwnSource(deps, c.get('principal'), inputs);
-    const accepted = await appendEvents(log, inputs);
-    const [first] = accepted;
-    return c.json(Array.isArray(said) || first === undefined ? { accepted } : first, 202);
+    if (!Array.isArray(said)) return c.json(await appendOne(said), 202);
+    return c.json({ accepted: await appendEvents(log, inputs) }, 202);
   });
 
   app.openapi(list, async (c) => {

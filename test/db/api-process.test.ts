@@ -138,11 +138,12 @@ describe('the API process', () => {
   test('a secret that is short, used twice or no key at all stops the start', async () => {
     const short = join(dataDir, 'short');
     writeFileSync(short, 'abc');
-    for (const given of [
+    const wrong: Record<string, string>[] = [
       { DREAMNET_KEY_PEPPER_FILE: short },
       { DREAMNET_AGENT_ROOT_FILE: secrets.keyPepper },
       { DREAMNET_TICKET_PRIVATE_KEY_FILE: secrets.ticketPublicKey },
-    ]) {
+    ];
+    for (const given of wrong) {
       const started = startApi(given);
       expect(await started.exited).toBe(2);
       expect(started.stderr()).toMatch(/DREAMNET_/);
