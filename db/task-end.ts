@@ -1,5 +1,6 @@
 import { and, eq, inArray, sql } from 'drizzle-orm';
 import { eventTypes } from '../domain/events.ts';
+import { storableText } from '../domain/json.ts';
 import { approvalPolicy } from '../domain/policy.ts';
 import { refuse, type Refusal } from '../domain/refusal.ts';
 import { type AgentResult, openTaskStates, type TaskState } from '../domain/task.ts';
@@ -74,6 +75,7 @@ export async function askOutcome(
 ): Promise<{ approvalId: string; expiresInMs: number } | Refusal> {
   const task = await getTask(db, input.taskId);
   if (task === null) return refuse('NOT_FOUND', `No task ${input.taskId}.`);
+  const because = storableText(input.because);
   const policy = approvalPolicy('low');
   const id = approvalId(task.id, task.outcomeUnknown ? task.approvals : task.approvals + 1);
   const outcome = await change(db, {
@@ -102,7 +104,7 @@ export async function askOutcome(
           question:
             'Did this attempt take effect? approve: yes, it is done. reject: no, it failed and may be retried.',
           attempt: input.attempt,
-          because: input.because,
+          because,
         },
         risk: task.risk,
         digest: task.digest,
@@ -118,7 +120,7 @@ export async function askOutcome(
         type: eventTypes.taskOutcomeUnknown,
         severity: 'error',
         source: { type: 'squad', id: task.id },
-        payload: { taskId: task.id, attempt: input.attempt, approvalId: id, because: input.because },
+        payload: { taskId: task.id, attempt: input.attempt, approvalId: id, because },
         correlationId: task.id,
       },
     ],
@@ -127,7 +129,7 @@ export async function askOutcome(
       action: 'task.outcome-unknown',
       subjectKind: 'task',
       subjectId: task.id,
-      detail: { attempt: input.attempt, because: input.because },
+      detail: { attempt: input.attempt, because },
     },
   });
   if (outcome.status === 'unchanged')

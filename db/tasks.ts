@@ -1,4 +1,5 @@
 import { and, asc, desc, eq, gt, inArray, isNull, lt, or, sql, type SQL } from 'drizzle-orm';
+import { storableText } from '../domain/json.ts';
 import { openTaskStates, type TaskOrigin, type TaskState } from '../domain/task.ts';
 import type { Db } from './client.ts';
 import { taskAttempts, taskLogs, tasks } from './schema/index.ts';
@@ -123,7 +124,8 @@ export async function reportProgress(
   db: Db,
   input: { taskId: string; attempt: number; fraction: number; message: string },
 ): Promise<boolean> {
-  const progress = { fraction: input.fraction, message: input.message, at: new Date().toISOString() };
+  const message = storableText(input.message);
+  const progress = { fraction: input.fraction, message, at: new Date().toISOString() };
   const rows = await db.execute(sql`
     with moved as (
       update tasks set progress = ${JSON.stringify(progress)}::text::jsonb
@@ -131,7 +133,7 @@ export async function reportProgress(
       returning id
     )
     insert into task_logs (task_id, attempt, level, message)
-    select id, ${input.attempt}::int, 'info', ${input.message} from moved
+    select id, ${input.attempt}::int, 'info', ${message} from moved
     returning id`);
   return rows.length > 0;
 }

@@ -42,7 +42,9 @@ export type WorkerConfig = z.infer<typeof workerSettings>;
 type Environment = Record<string, string | undefined>;
 
 function read<T>(schema: z.ZodType<T>, environment: Environment): T | Refusal {
-  const result = schema.safeParse(environment);
+  // A variable set to nothing is left out: compose files write `NAME: ${NAME:-}`, and as a number it would be 0.
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
+  const result = schema.safeParse(given);
   if (result.success) return result.data;
   const lines = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
   return refuse(

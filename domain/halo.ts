@@ -1,5 +1,5 @@
 import { refuse, type Refusal } from './refusal.ts';
-import type { JsonObject } from './json.ts';
+import { type JsonObject, storableText } from './json.ts';
 import type { AnalyzerName, Issue } from './analyzers/issue.ts';
 import { strategies, type Strategy } from './strategies.ts';
 import type { Risk, TaskRole } from './task.ts';
@@ -92,7 +92,7 @@ export function analyzerFailure(analyzer: AnalyzerName, message: string): Issue 
     entityId: analyzer,
     entityName: analyzer,
     severity: 'medium',
-    title: `the analyzer failed: ${message.slice(0, 300)}`,
+    title: `the analyzer failed: ${storableText(message.slice(0, 300))}`,
     subject: { analyzer },
     owner: '',
     evidence: [],

@@ -12,3 +12,24 @@ export function canonical(value: Json): string {
   }
   return JSON.stringify(value);
 }
+
+/** A text that Postgres can store: NUL and halves of characters become the mark for an unreadable character. */
+export function storableText(text: string): string {
+  return text.replaceAll('\0', '\ufffd').toWellFormed();
+}
+
+/** JSON that Postgres can store, keys included. */
+export function storable(value: Json): Json {
+  if (typeof value === 'string') return storableText(value);
+  if (Array.isArray(value)) return value.map(storable);
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => [storableText(key), storable(member)]),
+  );
+}
+
+/** True when objects and lists lie inside each other for more than so many levels. */
+export function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((member) => isDeeperThan(member, levels - 1));
+}

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from './json.ts';
+import { isDeeperThan, type Json, type JsonObject, storable, storableText } from './json.ts';
 import { refuse, type Refusal } from './refusal.ts';
 
 /*
@@ -165,8 +165,12 @@ export type AgentResult = { ok: boolean; summary: string; output?: JsonObject };
 
 const maxSummaryLength = 2000;
 const maxOutputLength = 32 * 1024;
+const maxOutputDepth = 64;
 
-/** An agent's answer is data from outside: anything but `{ok, summary}` is a failure, and what is too long is cut with a mark. */
+/**
+ * An agent's answer is data from outside: anything but `{ok, summary}` is a failure, what is too long or too deep is
+ * cut with a mark, and what the record cannot hold is replaced.
+ */
 export function readAgentResult(answer: unknown): AgentResult {
   const given = typeof answer === 'object' && answer !== null ? (answer as Record<string, unknown>) : {};
   if (typeof given.ok !== 'boolean' || typeof given.summary !== 'string')
@@ -175,13 +179,15 @@ export function readAgentResult(answer: unknown): AgentResult {
     given.summary.length > maxSummaryLength
       ? `${given.summary.slice(0, maxSummaryLength)} [cut]`
       : given.summary;
-  const result = { ok: given.ok, summary };
+  const result = { ok: given.ok, summary: storableText(summary) };
   const { output } = given;
   if (typeof output !== 'object' || output === null || Array.isArray(output)) return result;
+  if (isDeeperThan(output, maxOutputDepth))
+    return { ...result, output: { cut: `output deeper than ${maxOutputDepth} levels was dropped` } };
   const size = JSON.stringify(output).length;
   if (size > maxOutputLength)
     return { ...result, output: { cut: `${size} characters of output were dropped` } };
-  return { ...result, output: output as JsonObject };
+  return { ...result, output: storable(output as JsonObject) as JsonObject };
 }
 
 /** What every executor hands to an agent; `key` is the same for every repetition of one attempt. */

@@ -1,0 +1,111 @@
+import { describe, expect, test } from 'vitest';
+import { parseApiConfig, parseWorkerConfig } from '../../domain/config.ts';
+import { isRefusal } from '../../domain/refusal.ts';
+
+const shared = { DATABASE_URL: 'postgres://db/dreamnet' };
+const api = {
+  ...shared,
+  DREAMNET_KEY_PEPPER_FILE: '/run/pepper',
+  DREAMNET_TICKET_PRIVATE_KEY_FILE: '/run/ticket',
+  DREAMNET_AGENT_ROOT_FILE: '/run/agents',
+};
+const worker = {
+  ...shared,
+  DREAMNET_TICKET_PUBLIC_KEY_FILE: '/run/ticket.pub',
+  DREAMNET_AGENT_ROOT_FILE: '/run/agents',
+};
+
+describe('what is left out has a default', () => {
+  test('of the API', () => {
+    expect(parseApiConfig(api)).toEqual({
+      ...api,
+      DREAMNET_DATA_DIR: '.dreamnet',
+      DREAMNET_TEMPORAL_UI_URL: 'http://127.0.0.1:8233',
+      DREAMNET_RAW_SIGNALS: 'refuse',
+      DREAMNET_HALO_COOLDOWN_MS: 60_000,
+      DREAMNET_HALO_ERROR_WINDOW_MS: 30_000,
+      DREAMNET_HALO_CYCLES_PER_HOUR: 20,
+      LOG_LEVEL: 'info',
+      PORT: 8080,
+      DREAMNET_HOST: '127.0.0.1',
+    });
+  });
+
+  test('of the worker', () => {
+    expect(parseWorkerConfig(worker)).toMatchObject({
+      DREAMNET_MAX_CACHED_WORKFLOWS: 600,
+      DREAMNET_SHUTDOWN_GRACE_MS: 15_000,
+    });
+  });
+
+  test('raw signals are refused unless somebody says otherwise', () => {
+    expect(parseWorkerConfig({ ...worker, DREAMNET_RAW_SIGNALS: 'accept' })).toMatchObject({
+      DREAMNET_RAW_SIGNALS: 'accept',
+    });
+    expect(parseWorkerConfig({ ...worker, DREAMNET_RAW_SIGNALS: 'yes' })).toMatchObject({
+      refused: 'INVALID',
+    });
+  });
+
+  test('variables of others are left alone', () => {
+    expect(isRefusal(parseApiConfig({ ...api, HOME: '/root', DREAMNET_UNKNOWN: 'x' }))).toBe(false);
+  });
+
+  test.each(['PORT', 'DREAMNET_HALO_COOLDOWN_MS', 'LOG_LEVEL', 'DREAMNET_TEMPORAL_UI_URL', 'DREAMNET_HOST'])(
+    'a %s set to nothing counts as left out',
+    (name) => {
+      expect(parseApiConfig({ ...api, [name]: '' })).toEqual(parseApiConfig(api));
+    },
+  );
+});
+
+describe('what is wrong is named', () => {
+  test.each(Object.keys(api))('the API without %s', (name) => {
+    for (const value of [undefined, '']) {
+      const refusal = parseApiConfig({ ...api, [name]: value });
+      expect(refusal).toMatchObject({ refused: 'INVALID', message: expect.stringContaining(`${name}:`) });
+    }
+  });
+
+  test.each(Object.keys(worker))('the worker without %s', (name) => {
+    const refusal = parseWorkerConfig({ ...worker, [name]: undefined });
+    expect(refusal).toMatchObject({ refused: 'INVALID', message: expect.stringContaining(`${name}:`) });
+  });
+
+  test.each([
+    ['PORT', 'http'],
+    ['PORT', '65536'],
+    ['PORT', '-1'],
+    ['PORT', '80.5'],
+    ['DREAMNET_HALO_COOLDOWN_MS', '-1'],
+    ['DREAMNET_HALO_COOLDOWN_MS', '86400001'],
+    ['DREAMNET_HALO_COOLDOWN_MS', '1 minute'],
+    ['DREAMNET_HALO_ERROR_WINDOW_MS', 'NaN'],
+    ['DREAMNET_HALO_CYCLES_PER_HOUR', '0'],
+    ['DREAMNET_HALO_CYCLES_PER_HOUR', '3601'],
+    ['DREAMNET_TEMPORAL_UI_URL', 'localhost:8233/ui'.replace('localhost:', '//')],
+    ['DREAMNET_RAW_SIGNALS', 'true'],
+    ['LOG_LEVEL', 'verbose'],
+  ])('%s=%s', (name, value) => {
+    expect(parseApiConfig({ ...api, [name]: value })).toMatchObject({
+      refused: 'INVALID',
+      message: expect.stringContaining(`${name}:`),
+    });
+  });
+
+  test.each([
+    ['DREAMNET_MAX_CACHED_WORKFLOWS', '9'],
+    ['DREAMNET_SHUTDOWN_GRACE_MS', 'soon'],
+  ])('of the worker: %s=%s', (name, value) => {
+    expect(parseWorkerConfig({ ...worker, [name]: value })).toMatchObject({
+      message: expect.stringContaining(`${name}:`),
+    });
+  });
+
+  test('all of them at once, and no value of any', () => {
+    const refusal = parseApiConfig({ ...api, DATABASE_URL: '', PORT: 'my-secret', LOG_LEVEL: 'my-secret' });
+    const message = isRefusal(refusal) ? refusal.message : '';
+    for (const name of ['DATABASE_URL', 'PORT', 'LOG_LEVEL']) expect(message).toContain(name);
+    expect(message).not.toContain('my-secret');
+  });
+});
