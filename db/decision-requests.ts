@@ -85,6 +85,14 @@ export async function listOpenRequests(
     .limit(limit);
 }
 
+/** Marks a request as recorded that its run accepted under an earlier sending. */
+export async function settleAccepted(db: Db, id: string): Promise<void> {
+  await db
+    .update(decisionRequests)
+    .set({ state: 'recorded', outcome: { accepted: true }, settledAt: sql`now()` })
+    .where(and(eq(decisionRequests.id, id), eq(decisionRequests.state, 'open')));
+}
+
 /** Ends a request with a refusal; the refusal itself is audited. */
 export async function refuseRequest(db: Db, request: DecisionRequestRow, refusal: Refusal): Promise<void> {
   const outcome: JsonObject = { accepted: false, refused: refusal.refused, message: refusal.message };

@@ -1,8 +1,14 @@
 import { WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
 import type { Logger } from '@temporalio/worker';
 import type { Database } from '../db/client.ts';
-import { type DecisionRequestRow, listOpenRequests, refuseRequest } from '../db/decision-requests.ts';
+import {
+  type DecisionRequestRow,
+  listOpenRequests,
+  refuseRequest,
+  settleAccepted,
+} from '../db/decision-requests.ts';
 import { listSubscriptions } from '../db/subscriptions.ts';
+import { cancelTask } from '../db/task-end.ts';
 import { getTask, listUnstartedTasks } from '../db/tasks.ts';
 import { messageNames } from '../domain/names.ts';
 import { refuse } from '../domain/refusal.ts';
@@ -12,7 +18,7 @@ import type { Runs } from './runs.ts';
 /** Younger rows are still in the hands of the API process that wrote them. */
 const graceMs = 3_000;
 const everyMs = 1_000;
-const subscriptionsEvery = 30;
+const slowEvery = 30;
 const batch = 100;
 
 function messageOf(request: DecisionRequestRow): { update: string; args: unknown } {
@@ -28,46 +34,63 @@ function messageOf(request: DecisionRequestRow): { update: string; args: unknown
 
 /**
  * Repairs what was lost between Postgres and Temporal (DESIGN 7): a stored task whose run never started, a stored
- * request that no run has answered, a subscription without a run. Any number of workers may do it at once.
+ * request that no run has answered, a subscription without a run, a task whose run was ended from outside. Any number of workers may do it at once.
  */
 export function startRelay(deps: { database: Database; runs: Runs; log: Logger }): { stop(): Promise<void> } {
   const { db } = deps.database;
   let stopped = false;
   let wake: () => void = () => undefined;
 
-  async function startLostTasks(): Promise<void> {
-    for (const row of await listUnstartedTasks(db, graceMs, batch)) await deps.runs.startTask(row);
+  /** One that cannot be helped now must not hold up the others. */
+  async function each<T>(items: T[], repair: (item: T) => Promise<void>): Promise<void> {
+    const results = await Promise.allSettled(items.map(repair));
+    for (const result of results) if (result.status === 'rejected') warn(result.reason);
+  }
+
+  function warn(error: unknown): void {
+    deps.log.warn('The relay will try again', {
+      error: error instanceof Error ? error.message : String(error),
+    });
   }
 
   async function answer(request: DecisionRequestRow): Promise<void> {
     try {
-      await deps.runs.sendAgain({ ...request, ...messageOf(request) });
+      const said = await deps.runs.sendAgain({ ...request, ...messageOf(request) });
+      if (said.accepted) await settleAccepted(db, request.id);
+      else await refuseRequest(db, request, refuse(said.refused, said.message));
     } catch (error) {
       if (!(error instanceof WorkflowNotFoundError || error instanceof WorkflowUpdateFailedError))
         throw error;
       const task = await getTask(db, request.subjectId);
-      // Without a run yet, startLostTasks comes first and the request is sent in a later round.
+      // Without a run yet, its start comes first; the request is sent in a later round.
       if (task !== null && !isEnded(task.state) && error instanceof WorkflowNotFoundError) return;
       const why = task === null ? 'is gone' : `is ${task.state}`;
       await refuseRequest(db, request, refuse('CONFLICT', `The task ${why}; the request came too late.`));
     }
   }
 
+  /** A run that was ended in Temporal itself leaves no task behind that waits for nobody. */
+  async function closeBroken(broken: { workflowId: string; runId: string; status: string }): Promise<void> {
+    const taskId = broken.workflowId.split('/')[1] ?? '';
+    const task = await getTask(db, taskId);
+    if (task === null || task.runId !== broken.runId || isEnded(task.state)) return;
+    const reason = `the run ended in Temporal: ${broken.status.toLowerCase()}`;
+    const opKey = `task.broken:${broken.runId}`;
+    await cancelTask(db, { taskId, requestId: null, actor: 'temporal', reason, opKey });
+  }
+
   async function round(count: number): Promise<void> {
-    await startLostTasks();
-    for (const request of await listOpenRequests(db, graceMs, batch)) await answer(request);
-    if (count % subscriptionsEvery !== 0) return;
-    for (const { key, enabled } of await listSubscriptions(db))
-      if (enabled) await deps.runs.startSubscription(key);
+    await each(await listUnstartedTasks(db, graceMs, batch), (row) => deps.runs.startTask(row));
+    await each(await listOpenRequests(db, graceMs, batch), answer);
+    if (count % slowEvery !== 0) return;
+    await each(await deps.runs.listBrokenTaskRuns(), closeBroken);
+    const owned = (await listSubscriptions(db)).filter(({ enabled }) => enabled);
+    await each(owned, ({ key }) => deps.runs.startSubscription(key));
   }
 
   async function loop(): Promise<void> {
     for (let count = 0; !stopped; count += 1) {
-      await round(count).catch((error: unknown) => {
-        deps.log.warn('The relay will try again', {
-          error: error instanceof Error ? error.message : String(error),
-        });
-      });
+      await round(count).catch(warn);
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, everyMs);
         wake = () => {

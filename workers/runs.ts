@@ -13,10 +13,12 @@ import {
   type RunDescription,
   runAttributes,
   runSummary,
+  searchAttributes,
   subscriptionWorkflowId,
   taskQueues,
   taskWorkflowId,
 } from '../domain/names.ts';
+import type { Refusal } from '../domain/refusal.ts';
 import type { haloLoop, subscription, task } from '../workflows/index.ts';
 
 const deadlineMs = 5_000;
@@ -37,6 +39,9 @@ export type StartableTask = {
   state: string;
   severity: string;
 };
+
+/** What a run says to a request it was sent. */
+type RunAnswer = { accepted: true } | ({ accepted: false } & Refusal);
 
 /** The starts a worker makes itself. Each is repeatable: a run that is there already is what was wanted. */
 export function createRuns(client: Client) {
@@ -116,18 +121,29 @@ export function createRuns(client: Client) {
     },
 
     /** Sends a recorded request to its run again, under the same update id, so that it acts once however often it arrives. */
-    async sendAgain(request: {
+    sendAgain(request: {
       id: string;
       workflowId: string;
       update: string;
       args: unknown;
-    }): Promise<void> {
-      await within(() =>
-        client.workflow.getHandle(request.workflowId).executeUpdate(request.update, {
+    }): Promise<RunAnswer> {
+      const handle = client.workflow.getHandle(request.workflowId);
+      return within(() =>
+        handle.executeUpdate<RunAnswer, [unknown]>(request.update, {
           updateId: request.id,
           args: [request.args],
         }),
       );
+    },
+
+    /** Task runs of the last hour that somebody ended in Temporal itself, or that Temporal gave up. */
+    async listBrokenTaskRuns(): Promise<{ workflowId: string; runId: string; status: string }[]> {
+      const since = new Date(Date.now() - 3_600_000).toISOString();
+      const query = `${searchAttributes.kind} = 'task' AND CloseTime > '${since}' AND ExecutionStatus IN ('Terminated', 'Failed', 'TimedOut', 'Canceled')`;
+      const found: { workflowId: string; runId: string; status: string }[] = [];
+      for await (const { workflowId, runId, status } of client.workflow.list({ query, pageSize: 100 }))
+        found.push({ workflowId, runId, status: status.name });
+      return found;
     },
   };
 }
