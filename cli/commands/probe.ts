@@ -1,0 +1,81 @@
+import { randomUUID } from 'node:crypto';
+import type { CommandDef } from 'citty';
+import { command } from '../command.ts';
+import { visible } from '../escape.ts';
+import { hintMore, linkLine, marked, pageArgs } from '../format.ts';
+import { pathId } from '../ids.ts';
+import { type Output, table } from '../output.ts';
+import { describeProbe, everyOf } from '../probe.ts';
+import { bodyOf, show } from '../session.ts';
+import type { Page, Probe, ProbeRun } from '../views.ts';
+import { createCommand } from './probe-create.ts';
+
+const id = { type: 'positional', required: true, description: 'Probe' } as const;
+
+const listCommand = command({
+  name: 'list',
+  about: 'Probes and how their last run ended',
+  args: pageArgs,
+  run: async (session, { limit, cursor }) => {
+    const reply = await session.api.get('/v1/probes', { limit, cursor });
+    const page = bodyOf<Page<Probe>>(reply);
+    const heads = ['ID', 'NAME', 'STATE', 'REQUEST', 'EVERY', 'FAILED IN A ROW'];
+    const rows = page.items.map((probe) => [
+      ...[
+        probe.id,
+        probe.name,
+        marked(probe.enabled ? probe.state : 'disabled'),
+        `${probe.method} ${probe.url}`,
+      ],
+      ...[everyOf(probe), String(probe.consecutiveFailures)],
+    ]);
+    show(session, reply, () => (rows.length === 0 ? ['No probes.'] : table(session.out, heads, rows)));
+    hintMore(session, page);
+    return 'ok';
+  },
+});
+
+const runCommand = command({
+  name: 'run',
+  about: 'Send the request of a probe now; an endpoint that fails is a result, so the exit code is 0',
+  args: { id },
+  run: async (session, args) => {
+    const path = `/v1/probes/${pathId(args.id)}/run`;
+    const reply = await session.api.post(path, {}, { 'idempotency-key': randomUUID() });
+    const ran = bodyOf<ProbeRun>(reply);
+    show(session, reply, () => describeRun(session.out, ran));
+    if (!ran.done) session.out.hint('It still runs; the link shows how it ends.');
+    return 'ok';
+  },
+});
+
+function describeRun(out: Output, ran: ProbeRun): string[] {
+  const result = ran.ok === null ? 'running' : ran.ok ? out.paint('green', 'ok') : out.paint('red', 'failed');
+  return [
+    result,
+    ...ran.failures.map((failure) => `  ${visible(failure)}`),
+    ...(ran.eventId === null ? [] : [`event ${visible(ran.eventId)}`]),
+    linkLine(out, ran.temporal),
+  ];
+}
+
+function switchCommand(name: 'enable' | 'disable', about: string): CommandDef {
+  return command({
+    name,
+    about,
+    args: { id },
+    run: async (session, args) => {
+      const reply = await session.api.post(`/v1/probes/${pathId(args.id)}/${name}`, {});
+      show(session, reply, () => describeProbe(session.out, bodyOf<Probe>(reply)));
+      return 'ok';
+    },
+  });
+}
+
+export const probeCommands: Record<string, CommandDef> = {
+  list: listCommand,
+  create: createCommand,
+  run: runCommand,
+  enable: switchCommand('enable', 'Switch a probe and its schedule on'),
+  disable: switchCommand('disable', 'Switch them off'),
+};

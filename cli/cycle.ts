@@ -1,0 +1,69 @@
+import { visible } from './escape.ts';
+import type { Exit } from './exits.ts';
+import { linkLine } from './format.ts';
+import { pathId } from './ids.ts';
+import { facts } from './output.ts';
+import { CliError, localError } from './problem.ts';
+import { bodyOf, type Session, show } from './session.ts';
+import { pause } from './stop.ts';
+import type { Reply } from './http.ts';
+import type { Cycle } from './views.ts';
+
+const lookEveryMs = 500;
+
+/** Shows one cycle; one that failed is not a success of the command. */
+export async function describeCycle(session: Session, id: string): Promise<Exit> {
+  const reply = await session.api.get(`/v1/halo/cycles/${pathId(id)}`);
+  showCycle(session, reply);
+  return 'ok';
+}
+
+/** Waits until a cycle has ended; it has no record before the loop starts it. */
+export async function waitForCycle(session: Session, id: string, seconds: number): Promise<Exit> {
+  const until = performance.now() + seconds * 1000;
+  const done = session.out.waiting(`waiting for cycle ${id}; the loop may be paused or cooling down`);
+  try {
+    for (;;) {
+      const reply = await readCycle(session, id);
+      const state = reply === null ? null : bodyOf<Cycle>(reply).state;
+      if (reply !== null && (state === 'completed' || state === 'failed')) {
+        showCycle(session, reply);
+        return state === 'completed' ? 'ok' : 'unexpected';
+      }
+      if (performance.now() > until)
+        throw localError(
+          'unavailable',
+          `Cycle ${id} has not ended within ${seconds} seconds.`,
+          `Look again: dreamnet halo cycles ${id}. Is the loop paused? dreamnet halo status`,
+        );
+      await pause(lookEveryMs, session.stop);
+      session.stop.throwIfAborted();
+    }
+  } finally {
+    done();
+  }
+}
+
+async function readCycle(session: Session, id: string): Promise<Reply | null> {
+  try {
+    return await session.api.get(`/v1/halo/cycles/${pathId(id)}`);
+  } catch (error) {
+    if (error instanceof CliError && error.exit === 'notFound') return null;
+    throw error;
+  }
+}
+
+function showCycle(session: Session, reply: Reply): void {
+  const cycle = bodyOf<Cycle>(reply);
+  show(session, reply, () => [
+    ...facts(session.out, [
+      ['cycle', cycle.id],
+      ['state', cycle.state],
+      ['mode', cycle.mode],
+      ['error', cycle.error],
+    ]),
+    ...cycle.weakPoints.map((point) => visible(`weak point  ${point.severity.padEnd(8)}  ${point.title}`)),
+    ...cycle.taskIds.map((id) => visible(`proposed    ${id}`)),
+    linkLine(session.out, cycle.temporal),
+  ]);
+}

@@ -1,0 +1,103 @@
+import { apiError, localError } from './problem.ts';
+import type { Output } from './output.ts';
+
+export type Query = Record<string, string | number | undefined>;
+
+/** An answer of the API: its body, and the same body as the text it came in. */
+export type Reply = { status: number; body: unknown; text: string };
+
+export type Api = {
+  url: string;
+  get(path: string, query?: Query): Promise<Reply>;
+  post(path: string, body: object, headers?: Record<string, string>): Promise<Reply>;
+};
+
+const deadlineMs = 15_000;
+
+export type ApiOptions = { url: string; key: string | null; out: Output; stop: AbortSignal };
+
+/** The API behind an address: every call ends in time, as a reply or as a CliError. */
+export function createApi({ url, key, out, stop }: ApiOptions): Api {
+  async function call(
+    method: 'GET' | 'POST',
+    path: string,
+    body: string | null,
+    headers: Record<string, string>,
+  ): Promise<Reply> {
+    const done = out.waiting(`waiting for ${url}${path.split('?', 1)[0]}`);
+    const late = AbortSignal.timeout(deadlineMs);
+    try {
+      const answer = await fetch(`${url}${path}`, {
+        method,
+        body,
+        headers: {
+          accept: 'application/json',
+          ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+          ...headers,
+        },
+        // A redirect would take the key to a server that nobody named.
+        redirect: 'manual',
+        signal: AbortSignal.any([late, stop]),
+      });
+      return read(answer, await answer.text(), url);
+    } catch (error) {
+      if (stop.aborted || !isConnectionFault(error, late)) throw error;
+      throw localError('unavailable', describe(error, late, url), advice(method, late));
+    } finally {
+      done();
+    }
+  }
+
+  return {
+    url,
+    get: (path, query = {}) => call('GET', path + queryText(query), null, {}),
+    post: (path, body, headers = {}) =>
+      call('POST', path, JSON.stringify(body), { 'content-type': 'application/json', ...headers }),
+  };
+}
+
+function queryText(query: Query): string {
+  const given = Object.entries(query).flatMap(([name, value]): [string, string][] =>
+    value === undefined ? [] : [[name, String(value)]],
+  );
+  return given.length === 0 ? '' : `?${new URLSearchParams(given).toString()}`;
+}
+
+function read(answer: Response, text: string, url: string): Reply {
+  const body = parse(text);
+  if (answer.ok && body !== undefined) return { status: answer.status, body, text };
+  const problem = answer.ok ? null : apiError(body, text);
+  if (problem !== null) throw problem;
+  const isDown = [502, 503, 504].includes(answer.status);
+  throw localError(
+    isDown ? 'unavailable' : 'unexpected',
+    `${url} answered ${answer.status} with something that is not an answer of the DreamNet API.`,
+    isDown ? 'Try again in a moment.' : 'Check the address: --url or DREAMNET_URL.',
+  );
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+function isConnectionFault(error: unknown, late: AbortSignal): boolean {
+  return late.aborted || (error instanceof TypeError && error.cause !== undefined);
+}
+
+function describe(error: unknown, late: AbortSignal, url: string): string {
+  if (late.aborted) return `${url} gave no answer within ${deadlineMs / 1000} seconds.`;
+  const cause = error instanceof Error ? error.cause : undefined;
+  const reason =
+    cause instanceof Error ? ('code' in cause ? String(cause.code) : cause.message) : 'no connection';
+  return `${url} cannot be reached (${reason}).`;
+}
+
+function advice(method: string, late: AbortSignal): string {
+  if (late.aborted && method === 'POST')
+    return 'Whether it was carried out is not known: look first (`inbox`, `task list`), then repeat it.';
+  return 'Is the stack running (`npm start`)? Another address: --url or DREAMNET_URL.';
+}

@@ -1,0 +1,51 @@
+import { readFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import { usage } from './problem.ts';
+
+/** An object from the command line: JSON itself, `@file`, or `-` for stdin. */
+export async function readObject(option: string, given: string): Promise<Record<string, unknown>> {
+  const source =
+    given === '-' ? await text(process.stdin) : given.startsWith('@') ? readFile(option, given) : given;
+  const value = parse(source);
+  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    return value as Record<string, unknown>;
+  throw usage(
+    `--${option} is not a JSON object.`,
+    `Give --${option} '{"name": "value"}', --${option} @file.json, or --${option} - to read stdin.`,
+  );
+}
+
+function readFile(option: string, given: string): string {
+  const file = given.slice(1);
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+    throw usage(`--${option}: the file ${file} cannot be read (${reason}).`);
+  }
+}
+
+function parse(source: string): unknown {
+  try {
+    return JSON.parse(source) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A number from the command line. */
+export function readNumber(option: string, given: string | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  const value = Number(given);
+  if (given.trim() === '' || !Number.isFinite(value))
+    throw usage(`--${option} is "${given}"; it has to be a number.`);
+  return value;
+}
+
+/** A list from the command line, its parts separated by commas. */
+export function readList(given: string): string[] {
+  return given
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+}

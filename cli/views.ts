@@ -1,0 +1,150 @@
+import type { AgentState } from '../domain/agent.ts';
+import type { ApprovalKind, ApprovalState, Decision, Vote } from '../domain/approval.ts';
+import type { CycleMode, CycleState } from '../domain/halo.ts';
+import type { DispatchMode, Risk, TaskState } from '../domain/task.ts';
+
+/** The parts of the API's answers that this program reads. */
+export type Link = { workflowId: string; runId: string | null; url: string };
+export type Page<T> = { items: T[]; nextCursor: string | null };
+
+export type Approval = {
+  id: string;
+  kind: ApprovalKind;
+  taskId: string;
+  title: string;
+  summary: Record<string, unknown>;
+  risk: Risk;
+  digest: string;
+  state: ApprovalState;
+  requestedBy: { id: string; name?: string };
+  requiredApprovals: number;
+  votes: Vote[];
+  ageSeconds: number;
+  createdAt: string;
+  expiresAt: string;
+  closedBecause: string | null;
+  temporal: Link;
+};
+export type InboxItem = Approval & { allowedActions: Decision[]; whyNot: string | null };
+
+export type Decided = {
+  approval: Approval;
+  outcome: { state: ApprovalState; votesLeft: number; decidedAt: string };
+};
+/** The body of a 202: stored, and on its way to the run. */
+export type Delivering = { requestId: string; temporal: Link };
+
+export type Task = {
+  id: string;
+  type: string;
+  title: string;
+  target: string;
+  targetRole: string;
+  state: TaskState;
+  risk: Risk;
+  origin: string;
+  requestedBy: string;
+  agentId: string | null;
+  dispatchMode: DispatchMode;
+  run: number;
+  attempt: number;
+  approvalId: string;
+  outcomeUnknown: boolean;
+  progress: { fraction: number; message: string } | null;
+  error: string | null;
+  createdAt: string;
+  updatedAt: string;
+  temporal: Link;
+};
+export type TaskWhole = Task & { payload: unknown; evidence: string[]; result: unknown };
+export type TaskShown = {
+  task: TaskWhole;
+  approval: {
+    id: string;
+    state: ApprovalState;
+    requiredApprovals: number;
+    votes: number;
+    decidedBy: string | null;
+  } | null;
+  attempts: { attempt: number; agentId: string; executor: string; state: string; startedAt: string }[];
+};
+export type LogLine = {
+  id: number;
+  attempt: number;
+  at: string;
+  level: 'info' | 'warning' | 'error';
+  message: string;
+};
+
+export type Event = {
+  id: string;
+  type: string;
+  source: { type: string; id: string };
+  severity: string;
+  payload: unknown;
+  recordedAt: string;
+  cursor: string;
+};
+
+export type Cycle = {
+  id: string;
+  mode: CycleMode;
+  state: CycleState;
+  weakPoints: { id: string; severity: string; title: string }[];
+  taskIds: string[];
+  error: string | null;
+  startedAt: string;
+  endedAt: string | null;
+  temporal: Link;
+};
+export type HaloState = {
+  running: boolean;
+  paused: boolean | null;
+  pending: { cycleId: string } | null;
+  runningCycleId: string | null;
+  lastEndedAt: string | null;
+  startsInLastHour: number | null;
+  cycles: number | null;
+  temporal: Link;
+};
+
+export type Probe = {
+  id: string;
+  name: string;
+  method: string;
+  url: string;
+  state: string;
+  enabled: boolean;
+  intervalSeconds: number | null;
+  consecutiveFailures: number;
+};
+export type ProbeRun = {
+  done: boolean;
+  ok: boolean | null;
+  eventId: string | null;
+  failures: string[];
+  temporal: Link;
+};
+
+export type Agent = {
+  id: string;
+  name: string;
+  role: string;
+  capabilities: string[];
+  executor: string;
+  configVersion: number;
+  state: AgentState;
+  lastSeenAt: string | null;
+};
+export type Principal = { id: string; kind: string; name: string; role: string; status: string };
+export type Me = Omit<Principal, 'status'> & { permissions: string[]; agentId: string | null };
+
+export type Status = {
+  tasks: Record<string, number>;
+  openApprovals: number;
+  agents: Record<string, number>;
+  probes: Record<string, number>;
+  lastCycle: { id: string; state: string; startedAt: string; temporal: Link } | null;
+  rawSignals: string;
+  readiness: { ready: boolean; checks: Record<string, { ok: boolean; message: string }> };
+};
