@@ -133,10 +133,15 @@ module.exports = {
       'Workers give the bundler a path to workflows.',
     ),
 
-    onlyImports('stack-imports-only-domain-and-db', folders('stack'), [...[folders('stack', 'domain', 'db')].flat(), '^scripts/lock\\.mjs$'], {
-      node: true,
-      comment: 'The supervisor starts the API and the workers as processes, by path.',
-    }),
+    onlyImports(
+      'stack-imports-only-domain-and-db',
+      folders('stack'),
+      [...[folders('stack', 'domain', 'db')].flat(), '^scripts/lock\\.mjs$'],
+      {
+        node: true,
+        comment: 'The supervisor starts the API and the workers as processes, by path.',
+      },
+    ),
     onlyImports(
       'cli-imports-only-domain-and-citty',
       folders('cli'),

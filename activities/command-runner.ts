@@ -71,7 +71,10 @@ function noteProgress(line: string): void {
     const said = JSON.parse(line) as { progress: unknown; message?: unknown };
     if (typeof said.progress !== 'number') return;
     const fraction = Math.min(1, Math.max(0, said.progress));
-    writeWhole(files.progress, { fraction, message: (typeof said.message === 'string' ? said.message : '').slice(0, 500) });
+    writeWhole(files.progress, {
+      fraction,
+      message: (typeof said.message === 'string' ? said.message : '').slice(0, 500),
+    });
   } catch {
     // Not one of ours: a line like any other.
   }

@@ -1,4 +1,4 @@
-import { asc, eq } from 'drizzle-orm';
+import { asc } from 'drizzle-orm';
 import type { EventMatch } from '../domain/subscription.ts';
 import type { Db, Sql } from './client.ts';
 import type { Position } from './events.ts';
@@ -8,11 +8,6 @@ export type SubscriptionRow = typeof subscriptions.$inferSelect;
 
 export async function listSubscriptions(db: Db): Promise<SubscriptionRow[]> {
   return db.select().from(subscriptions).orderBy(asc(subscriptions.key)).limit(1000);
-}
-
-export async function getSubscription(db: Db, key: string): Promise<SubscriptionRow | null> {
-  const [row] = await db.select().from(subscriptions).where(eq(subscriptions.key, key));
-  return row ?? null;
 }
 
 /** Makes sure a built-in subscription exists; a new one starts at the end of the log, an old one keeps its cursor. */

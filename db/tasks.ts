@@ -13,14 +13,6 @@ export async function getTask(db: Db, id: string): Promise<TaskRow | null> {
   return row ?? null;
 }
 
-export async function findOpenTask(db: Db, fingerprint: string): Promise<TaskRow | null> {
-  const [row] = await db
-    .select()
-    .from(tasks)
-    .where(and(eq(tasks.fingerprint, fingerprint), inArray(tasks.state, [...openTaskStates])));
-  return row ?? null;
-}
-
 export type TaskFilter = {
   state?: TaskState | undefined;
   origin?: TaskOrigin | undefined;
@@ -81,11 +73,6 @@ export async function listTaskAttempts(db: Db, taskId: string): Promise<TaskAtte
     .from(taskAttempts)
     .where(eq(taskAttempts.taskId, taskId))
     .orderBy(asc(taskAttempts.attempt));
-}
-
-export async function getTaskAttempt(db: Db, key: string): Promise<TaskAttemptRow | null> {
-  const [row] = await db.select().from(taskAttempts).where(eq(taskAttempts.key, key));
-  return row ?? null;
 }
 
 /** The machine that acts for an attempt; the first to ask stays it, so that a second one never repeats the effect. */

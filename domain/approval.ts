@@ -104,9 +104,6 @@ function withArticle(kind: string): string {
   return kind === 'agent' ? 'an agent' : `a ${kind}`;
 }
 
-/** How a decision reached the run: by the API's own record, or by a signed one-use ticket. */
-export type DecisionProof = { requestId: string } | { ticket: string } | { raw: true };
-
 /** The payload of Signal `approval` and Update `decide` (LEDGER 5.5); with a ticket the other fields may be left out. */
 export type ApprovalMessage = {
   approvalId?: string;

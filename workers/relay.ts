@@ -18,7 +18,7 @@ import type { Runs } from './runs.ts';
 /** Younger rows are still in the hands of the API process that wrote them. */
 const graceMs = 3_000;
 const everyMs = 1_000;
-const slowEvery = 30;
+const slowEvery = 10;
 const batch = 100;
 
 function messageOf(request: DecisionRequestRow): { update: string; args: unknown } {

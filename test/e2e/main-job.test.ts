@@ -1,6 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { Worker } from '@temporalio/worker';
 import postgres from 'postgres';
@@ -253,6 +252,13 @@ describe('outages', () => {
     await until(body.id, 'success');
   });
 
+  test('a run terminated in Temporal leaves no task behind that waits for nobody', async () => {
+    const task = await aTask('plain');
+    await stack.client.workflow.getHandle(task.temporal.workflowId).terminate('by hand');
+    await until(task.id, 'cancelled');
+    expect((await decide(stack.operator, task)).status).toBe(409);
+  });
+
   test('a storm of deciders leaves one decision and a run that goes on', async () => {
     const people = await Promise.all(
       Array.from({ length: 32 }, async (_, index) => {
@@ -317,7 +323,6 @@ describe('HALO', () => {
 
 describe('afterwards', () => {
   test('every run of this file replays on this code', async () => {
-    await sleep(1_500);
     const failed: string[] = [];
     let replayed = 0;
     for await (const run of stack.client.workflow.list()) {
