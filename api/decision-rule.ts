@@ -17,10 +17,10 @@ export async function requireAllowed(
   wishOf: (approval: ApprovalRow) => Wish,
 ): Promise<{ approval: ApprovalRow; wish: Wish }> {
   const { db } = deps.database;
-  const approval = await getApproval(db, approvalId);
+  const [approval, nowMs] = await Promise.all([getApproval(db, approvalId), databaseNow(db)]);
   if (approval === null) throwRefusal(refuse('NOT_FOUND', `There is no approval ${approvalId}.`));
   const wish = wishOf(approval);
-  const refusal = check(approval, asker.principal, wish, await databaseNow(db));
+  const refusal = check(approval, asker.principal, wish, nowMs);
   if (refusal === null) return { approval, wish };
   const audit = {
     actor: asker.principal.id,

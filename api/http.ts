@@ -30,7 +30,9 @@ export function envelope(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
     const ms = Math.round((performance.now() - startedAt) * 10) / 10;
     const principal = (c.get('principal') as Principal | undefined)?.id;
     const { method, path } = c.req;
-    deps.log.info({ requestId, method, path, status: c.res.status, ms, principal }, 'request');
+    // Whatever watches the process asks every few seconds; its questions would drown the others.
+    const level = path === '/healthz' || path === '/readyz' ? 'debug' : 'info';
+    deps.log[level]({ requestId, method, path, status: c.res.status, ms, principal }, 'request');
   };
 }
 
