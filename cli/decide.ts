@@ -31,7 +31,7 @@ export function showContent({ out }: Session, item: InboxItem): void {
       ['risk', item.risk],
       ['requested by', personOf(item)],
       ['votes', votesOf(item)],
-      ['expires in', remaining(item)],
+      ['expires in', item.state === 'open' ? remaining(item) : null],
       ...Object.entries(summary).map(([name, value]): [string, string] => [
         name,
         typeof value === 'string' ? value : JSON.stringify(value),

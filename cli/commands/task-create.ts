@@ -63,7 +63,7 @@ export const createCommand = command({
     if (reply.status === 200) session.out.hint('This task was created before with the same key.');
     if (reply.status === 202) session.out.hint('Stored; its run starts once Temporal answers again.');
     if (task.state === 'pending-approval')
-      session.out.hint(`Another person decides: dreamnet --as operator approve ${task.approvalId}`);
+      session.out.hint(`Another person decides: dreamnet approve ${task.approvalId}`);
     return 'ok';
   },
 });
