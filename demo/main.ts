@@ -15,10 +15,13 @@ const usage = `Usage: npm run demo [-- --json] [-- --keep] [-- --verbose]
 const sameKeyPressMs = 1000;
 
 function readConfig(dataDir: string): StackConfig {
-  // The story is made up: it never goes to a database or a data folder that somebody uses.
-  const { DATABASE_URL: _url, MIGRATE_DATABASE_URL: _migrate, ...environment } = process.env;
+  const { TEMPORAL_ADDRESS, DREAMNET_TEMPORAL_UI_URL } = process.env;
+  // The story is made up: it never goes to a database, a data folder or a key that somebody uses.
+  const isOthers = (name: string): boolean => /^DREAMNET_|^(MIGRATE_)?DATABASE_URL$/.test(name);
+  const environment = Object.entries(process.env).filter(([name]) => !isOthers(name));
   const settings = {
     DREAMNET_DATA_DIR: dataDir,
+    DREAMNET_TEMPORAL_UI_URL: TEMPORAL_ADDRESS ? DREAMNET_TEMPORAL_UI_URL : '',
     DREAMNET_HOST: '127.0.0.1',
     PORT: '0',
     DREAMNET_TEMPORAL_PORT: '0',
@@ -27,7 +30,10 @@ function readConfig(dataDir: string): StackConfig {
     DREAMNET_HALO_COOLDOWN_MS: '1000',
     DREAMNET_HALO_ERROR_WINDOW_MS: '500',
   };
-  return readStackConfig({ ...environment, ...settings }, resolve(import.meta.dirname, '..'));
+  return readStackConfig(
+    { ...Object.fromEntries(environment), ...settings },
+    resolve(import.meta.dirname, '..'),
+  );
 }
 
 async function main(args: readonly string[]): Promise<number> {

@@ -5,6 +5,7 @@ import type { StackConfig } from '../stack/config.ts';
 import type { Log } from '../stack/log.ts';
 import { findFreePort } from '../stack/ports.ts';
 import { startStack, type Stack } from '../stack/start.ts';
+import { borrowTemporal } from './given-temporal.ts';
 import { createCaller, type Caller } from './http.ts';
 import { connectTemporal, type Temporal } from './temporal.ts';
 import { createUntil, isRunning, type Until } from './watch.ts';
@@ -39,6 +40,7 @@ export type Started = { name: string; pid: number };
 export async function openStage(input: StageInput): Promise<Stage> {
   const { config, log, signal, onFatal } = input;
   const folder = config.dataDir;
+  const borrowed = config.temporal.kind === 'given' ? await borrowTemporal(config.temporal.variables) : null;
   const stack = await startStack({ config, log, signal });
   void stack.failed.then(onFatal);
   const temporal = await connectTemporal({ config, stack, signal }).catch(async (error: unknown) => {
@@ -131,6 +133,7 @@ export async function openStage(input: StageInput): Promise<Stage> {
       if (shop !== null && isRunning(shop)) process.kill(shop, 'SIGKILL');
       await temporal.close();
       await stack.stop();
+      await borrowed?.giveBack();
       return started;
     },
   };

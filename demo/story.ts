@@ -76,7 +76,7 @@ export async function findTheTrouble(stage: Stage, play: Play, actors: Actors): 
     });
     must(found.payload.status === 503, 'the event says which status was seen');
     const scheduleId = probe.scheduleId ?? '';
-    const run = await until('the run of the schedule that emitted it is known', () =>
+    const { run } = await until('the run of the schedule that emitted it is known', () =>
       temporal.findScheduledRun(scheduleId, found.id),
     );
     return { event: found, run };

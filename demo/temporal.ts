@@ -11,8 +11,8 @@ export type Temporal = {
   signal: (workflowId: string, name: string, input: object) => Promise<void>;
   /** What the run made of its newest signal, once it has; read from its history. */
   answerToSignal: (workflowId: string) => Promise<SignalAnswer | null>;
-  /** The run of a schedule that emitted this event. */
-  findScheduledRun: (scheduleId: string, eventId: string) => Promise<string | null>;
+  /** The run of a schedule that emitted this event; its link is null where the Web UI is not known. */
+  findScheduledRun: (scheduleId: string, eventId: string) => Promise<{ run: string | null } | null>;
   close: () => Promise<void>;
 };
 
@@ -59,7 +59,7 @@ export async function connectTemporal({ config, stack, signal: ending }: Tempora
         const { workflowId, firstExecutionRunId } = action.workflow;
         const handle = client.workflow.getHandle(workflowId, firstExecutionRunId);
         const result = (await handle.result()) as { eventId: string };
-        if (result.eventId === eventId) return urlOf(workflowId, firstExecutionRunId);
+        if (result.eventId === eventId) return { run: urlOf(workflowId, firstExecutionRunId) };
       }
       return null;
     },
