@@ -105,7 +105,7 @@ module.exports = {
       [
         folders('api', 'domain', 'db', 'workflows'),
         temporal('client', 'common', 'envconfig'),
-        packages('hono', '@hono/[^/]+', '@scalar/[^/]+', 'pino'),
+        packages('hono', '@hono/[^/]+', 'pino'),
       ],
       { node: true },
     ),

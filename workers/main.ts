@@ -25,6 +25,8 @@ const levels = {
 } as const;
 const logger = new DefaultLogger(levels[config.LOG_LEVEL], (entry) => {
   const { level, message, meta } = entry;
+  // The executors' and the bus's workers have none on purpose.
+  if (message.startsWith('No workflows registered')) return;
   process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), level, message, ...meta })}\n`);
 });
 Runtime.install({ logger, shutdownSignals: [] });

@@ -92,6 +92,8 @@ export async function startWorkers(
         ...createCommandActivities({ database, effectsDir, host, searchPath: deps.searchPath }),
         ...createHttpActivities({ database, agentRoot: deps.agentRoot }),
       },
+      // A cancellation travels back with a heartbeat: the default holds heartbeats back for most of their time-out.
+      maxHeartbeatThrottleInterval: '1s',
       // Commands outlive this process and are found again; waiting for them would only hold up the restart.
       shutdownGraceTime: '1s',
     }),

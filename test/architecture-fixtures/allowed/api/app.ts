@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { serve } from '@hono/node-server';
 import { OpenAPIHono } from '@hono/zod-openapi';
-import { Scalar } from '@scalar/hono-api-reference';
 import { Client } from '@temporalio/client';
 import { SearchAttributeType } from '@temporalio/common';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
@@ -12,4 +11,4 @@ import { task } from '../domain/task.ts';
 import { taskStateQuery } from '../workflows/messages.ts';
 import type { TaskInput } from '../workflows/task.ts';
 export type Start = TaskInput;
-export const app = [readFileSync, serve, OpenAPIHono, Scalar, Client, SearchAttributeType, loadClientConnectConfig, Hono, pino, used, task, taskStateQuery];
+export const app = [readFileSync, serve, OpenAPIHono, Client, SearchAttributeType, loadClientConnectConfig, Hono, pino, used, task, taskStateQuery];
