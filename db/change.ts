@@ -42,16 +42,21 @@ export type ChangeOutcome<T> =
 export async function change<T extends JsonObject>(db: Db, spec: Change): Promise<ChangeOutcome<T>> {
   try {
     const [row] = await db.execute(statementOf(spec));
-    if (row === undefined) return { status: 'unchanged' };
+    // The same operation may have changed the row while this one waited for it: this statement cannot see that yet.
+    if (row === undefined) return (await repetition<T>(db, spec.opKey)) ?? { status: 'unchanged' };
     return { status: row.status === 'changed' ? 'changed' : 'repeated', result: row.result as T };
   } catch (error) {
-    if (!isRepeatedOperation(error)) throw error;
-    const [row] = await db.execute(
-      sql`select result::jsonb as result from audit_entries where op_key = ${spec.opKey}`,
-    );
-    if (row === undefined) throw error;
-    return { status: 'repeated', result: row.result as T };
+    const repeated = isRepeatedOperation(error) ? await repetition<T>(db, spec.opKey) : null;
+    if (repeated === null) throw error;
+    return repeated;
   }
+}
+
+async function repetition<T>(db: Db, opKey: string): Promise<ChangeOutcome<T> | null> {
+  const [row] = await db.execute(
+    sql`select result::jsonb as result from audit_entries where op_key = ${opKey}`,
+  );
+  return row === undefined ? null : { status: 'repeated', result: row.result as T };
 }
 
 function statementOf(spec: Change): SQL {
