@@ -9,6 +9,7 @@ import { issuesOf } from './issues.ts';
 import { throwRefusal } from './problems.ts';
 import { addAccessRoutes } from './routes/access.ts';
 import { addAgentRoutes } from './routes/agents.ts';
+import { addAuditRoutes } from './routes/audit.ts';
 import { addApprovalRoutes } from './routes/approvals.ts';
 import { addDecisionRoutes } from './routes/decisions.ts';
 import { addEventRoutes } from './routes/events.ts';
@@ -48,6 +49,7 @@ export function createApp(deps: ApiDeps): Api {
   addProbeRoutes(app, deps);
   addAgentRoutes(app, deps);
   addAccessRoutes(app, deps);
+  addAuditRoutes(app, deps);
 
   const document = describeApi(app);
   const page = renderDocs(document);

@@ -159,7 +159,11 @@ export async function endpointSnapshots(db: Db): Promise<EndpointSnapshot[]> {
       method: probes.method,
       url: probes.url,
       owner: probes.owner,
-      last: probes.lastResult,
+      // A result from before a repair says nothing about the repaired endpoint.
+      last: sql<ProbeResult | null>`case when exists (
+          select from tasks t
+          where t.target = 'probe:' || ${probes}.id and t.state = 'success' and t.ended_at >= ${probes}.updated_at)
+        then null else ${probes}.last_result end`,
       consecutiveFailures: probes.consecutiveFailures,
       evidence: sql<string[]>`array(
         select e.id from events e

@@ -22,6 +22,7 @@ export const permissions = [
   'agents:read',
   'agents:write',
   'agents:beat',
+  'audit:read',
   'access:read',
   'access:write',
 ] as const;

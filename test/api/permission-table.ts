@@ -53,6 +53,7 @@ export const permissionTable: Record<string, Role[] | 'public'> = {
 
   'GET /v1/principals': ['admin'],
   'POST /v1/principals': ['admin'],
+  'GET /v1/audit': ['admin', 'operator', 'viewer'],
   'GET /v1/keys': ['admin'],
   'POST /v1/keys': ['admin'],
   'POST /v1/keys/{id}/revoke': ['admin'],

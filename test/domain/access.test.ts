@@ -25,6 +25,7 @@ const matrix: Record<Permission, Record<Role, boolean>> = {
   'agents:read': { admin: true, operator: true, viewer: true, agent: false },
   'agents:write': { admin: true, operator: false, viewer: false, agent: false },
   'agents:beat': { admin: false, operator: false, viewer: false, agent: true },
+  'audit:read': { admin: true, operator: true, viewer: true, agent: false },
   'access:read': { admin: true, operator: false, viewer: false, agent: false },
   'access:write': { admin: true, operator: false, viewer: false, agent: false },
 };
