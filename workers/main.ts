@@ -4,6 +4,7 @@ import os from 'node:os';
 import { Client } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
+import { destination, pino } from 'pino';
 import { openDatabase } from '../db/client.ts';
 import { requireCurrentSchema } from '../db/migrate.ts';
 import { parseWorkerConfig } from '../domain/config.ts';
@@ -15,19 +16,12 @@ if (isRefusal(config)) {
   console.error(config.message);
   process.exit(2);
 }
-const levels = {
-  trace: 'TRACE',
-  debug: 'DEBUG',
-  info: 'INFO',
-  warn: 'WARN',
-  error: 'ERROR',
-  silent: 'ERROR',
-} as const;
-const logger = new DefaultLogger(levels[config.LOG_LEVEL], (entry) => {
-  const { level, message, meta } = entry;
+const log = pino({ level: config.LOG_LEVEL }, destination({ dest: 2, sync: true }));
+const pinoLevels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
+const logger = new DefaultLogger('TRACE', ({ level, message, meta }) => {
   // The executors' and the bus's workers have none on purpose.
   if (message.startsWith('No workflows registered')) return;
-  process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), level, message, ...meta })}\n`);
+  log[pinoLevels[level]](meta ?? {}, message);
 });
 Runtime.install({ logger, shutdownSignals: [] });
 
