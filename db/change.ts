@@ -75,7 +75,7 @@ function statementOf(spec: Change): SQL {
     changed as (${spec.write})${sql.join(extras)},
     stated as (
       select e.* from changed, jsonb_to_recordset(${eventRows(spec)}::text::jsonb) as e(
-        id text, type text, category text, source_type text, source_id text, severity text, priority text,
+        place int, id text, type text, category text, source_type text, source_id text, severity text, priority text,
         payload jsonb, correlation_id text, causation_id text)
     ),
     keyed as (insert into event_keys (id) select id from stated on conflict do nothing returning id),
@@ -85,6 +85,7 @@ function statementOf(spec: Change): SQL {
       select s.id, s.type, s.category, s.source_type, s.source_id, s.severity, s.priority, s.payload, '{}'::jsonb,
              s.correlation_id, s.causation_id, now()
       from stated s join keyed using (id)
+      order by s.place
       returning seq
     ),
     audited as (
@@ -104,6 +105,7 @@ function eventRows(spec: Change): string {
   const rows = (spec.events ?? []).map((event, index) => {
     const severity = event.severity ?? 'info';
     return {
+      place: index,
       id: event.id ?? derivedId('evt', `${spec.opKey}#${index}`),
       type: event.type,
       category: categoryOf(event.type),

@@ -32,6 +32,10 @@ export function openDatabase(url: string, options: { name: string; connections?:
     max: options.connections ?? 10,
     idle_timeout: 300,
     connect_timeout: 10,
+    // Asked on every new connection by a query nobody waits for: a connection that dies then would end the process.
+    fetch_types: false,
+    // The driver's own pause grows to 20 s, also when the server has long been back.
+    backoff: (failures: number) => Math.min(2 ** failures / 100, 0.5),
     onnotice: () => undefined,
     connection: {
       application_name: options.name,

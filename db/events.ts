@@ -22,7 +22,8 @@ export async function appendEvents(
   log: Sql,
   inputs: EventInput[],
 ): Promise<{ id: string; duplicate: boolean }[]> {
-  const rows = inputs.map((input) => ({
+  const rows = inputs.map((input, place) => ({
+    place,
     id: input.id ?? newId('evt'),
     type: input.type,
     category: categoryOf(input.type),
@@ -40,8 +41,9 @@ export async function appendEvents(
   const stored = await log<{ id: string }[]>`
     with stated as (
       select distinct on (id) * from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as e(
-        id text, type text, category text, source_type text, source_id text, destination text, severity text,
+        place int, id text, type text, category text, source_type text, source_id text, destination text, severity text,
         priority text, payload jsonb, metadata jsonb, correlation_id text, causation_id text, occurred_at timestamptz)
+      order by id, place
     ),
     keyed as (insert into event_keys (id) select id from stated order by id on conflict do nothing returning id)
     insert into events (id, type, category, source_type, source_id, destination, severity, priority, payload,
@@ -49,6 +51,7 @@ export async function appendEvents(
     select s.id, s.type, s.category, s.source_type, s.source_id, s.destination, s.severity, s.priority, s.payload,
            s.metadata, s.correlation_id, s.causation_id, coalesce(s.occurred_at, now())
     from stated s join keyed using (id)
+    order by s.place
     returning id`;
   const fresh = new Set(stored.map((row) => row.id));
   return rows.map(({ id }) => ({ id, duplicate: !fresh.delete(id) }));
@@ -63,7 +66,8 @@ export async function readAfter(log: Sql, after: Position, limit: number): Promi
     from events
     where (tx, seq) > (${after.tx}::text::xid8, ${after.seq}::text::bigint)
       and tx < pg_snapshot_xmin(pg_current_snapshot())
-    order by tx, seq
+    -- Qualified: a bare name is the text above, which sorts 10 before 9 and would make a reader skip rows.
+    order by events.tx, events.seq
     limit ${limit}`;
 }
 

@@ -165,10 +165,10 @@ export async function endpointSnapshots(db: Db): Promise<EndpointSnapshot[]> {
           where t.target = 'probe:' || ${probes}.id and t.state = 'success' and t.ended_at >= ${probes}.updated_at)
         then null else ${probes}.last_result end`,
       consecutiveFailures: probes.consecutiveFailures,
-      evidence: sql<string[]>`array(
+      evidence: sql<string[]>`to_jsonb(array(
         select e.id from events e
         where e.source_type = 'api' and e.source_id = ${probes}.id and e.type = ${eventTypes.endpointFailed}
-        order by e.recorded_at desc limit ${evidencePerProbe})`,
+        order by e.recorded_at desc limit ${evidencePerProbe}))`,
     })
     .from(probes)
     .where(eq(probes.enabled, true))
