@@ -37,7 +37,7 @@ export function createCommandActivities({ database, effectsDir, host, searchPath
     const spec: CommandSpec = {
       command: config.command,
       cwd: config.cwd ?? null,
-      env: { PATH: searchPath, ...config.env, DREAMNET_KEY: call.key, DREAMNET_TASK_ID: call.task.id },
+      env: { PATH: searchPath, ...config.env, DREAMNET_ATTEMPT: call.key, DREAMNET_TASK_ID: call.task.id },
       memoryMb: config.memoryMb ?? null,
       timeoutMs: call.timeoutMs,
       input: JSON.stringify(call),

@@ -7,12 +7,13 @@ const temporal = 'test/support/temporal-setup.ts';
 const replay = folders('replay');
 const db = folders('db', 'activities');
 const workflows = folders('workflows');
-const e2e = folders('e2e', 'stack');
+const e2e = folders('e2e', 'stack', 'cli');
 
 export default defineConfig({
   root: `${import.meta.dirname}/..`,
   test: {
     pool: 'forks',
+    maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
     teardownTimeout: 60_000,
