@@ -94,7 +94,7 @@ export async function beginAttempt(
   const agent = task.agentId === null ? null : await getAgent(db, task.agentId);
   const usable = agent === null || agent.state === 'disabled' ? null : agent;
   const binding = bindingOf(usable);
-  const repeated = await repeatedDispatch(db, input.opKey, task, usable);
+  const repeated = await repetition(db, input.opKey, task, agent);
   if (repeated !== null) return repeated;
   const currentDigest = taskDigest({ ...task, binding });
   const refusal = checkDispatch({
@@ -176,18 +176,28 @@ export async function beginAttempt(
   return toDispatch(task, usable, outcome.result.attempt);
 }
 
-async function repeatedDispatch(
+/** What this operation answered before its acknowledgement was lost, whatever became of the agent since. */
+async function repetition(
   db: Db,
   opKey: string,
   task: TaskRow,
   agent: AgentOfTask | null,
-): Promise<Dispatch | null> {
-  if (task.state !== 'running' || agent === null) return null;
+): Promise<Dispatch | Voided | null> {
+  if (task.state !== 'running' && task.state !== 'pending-approval') return null;
+  const key = task.state === 'running' ? opKey : voidKey(opKey);
   const [row] = await db.execute(
-    sql`select result::jsonb as result from audit_entries where op_key = ${opKey}`,
+    sql`select result::jsonb as result from audit_entries where op_key = ${key}`,
   );
   if (row === undefined) return null;
-  return toDispatch(task, agent, (row.result as { attempt: number }).attempt);
+  if (task.state === 'pending-approval')
+    return { dispatched: false, voided: true, ...(row.result as VoidResult) };
+  return agent === null ? null : toDispatch(task, agent, (row.result as { attempt: number }).attempt);
+}
+
+type VoidResult = Pick<Voided, 'approvalId' | 'expiresInMs' | 'because'>;
+
+function voidKey(opKey: string): string {
+  return `${opKey}:void`;
 }
 
 type AgentOfTask = { id: string; name: string; executor: Executor; config: ExecutorConfig };
@@ -223,8 +233,8 @@ async function voidApproval(
     binding === null
       ? 'the agent that was approved is gone'
       : `the configuration of agent ${binding.agentId} is now version ${binding.configVersion}`;
-  const outcome = await change(db, {
-    opKey: `${opKey}:void`,
+  const outcome = await change<VoidResult>(db, {
+    opKey: voidKey(opKey),
     write: db
       .update(tasks)
       .set({
@@ -269,14 +279,10 @@ async function voidApproval(
       subjectId: task.approvalId,
       detail: { task: task.id, because, newApprovalId: newApproval },
     },
+    result: sql`jsonb_build_object('approvalId', changed.approval_id, 'expiresInMs', ${policy.expiresInMs}::bigint,
+                                   'because', ${because}::text)`,
   });
   if (outcome.status === 'unchanged')
     return { dispatched: false, voided: false, ...refuse('CONFLICT', 'The task changed; look at it again.') };
-  return {
-    dispatched: false,
-    voided: true,
-    approvalId: newApproval,
-    expiresInMs: policy.expiresInMs,
-    because,
-  };
+  return { dispatched: false, voided: true, ...outcome.result };
 }
