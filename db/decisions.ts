@@ -11,7 +11,7 @@ import { eventTypes, type NewEvent } from '../domain/events.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
 import { type ApprovalRow, approvalFacts, databaseNow, getApproval } from './approvals.ts';
-import { change } from './change.ts';
+import { change, recordedResult } from './change.ts';
 import type { Db } from './client.ts';
 import { getPrincipal, type PrincipalRow } from './principals.ts';
 import { approvals } from './schema/index.ts';
@@ -38,15 +38,18 @@ const rounds = 5;
  */
 export async function recordDecision(db: Db, input: DecisionInput): Promise<DecisionOutcome> {
   for (let round = 0; round < rounds; round += 1) {
-    const approval = await getApproval(db, input.approvalId);
-    const principal = await getPrincipal(db, input.principalId);
+    const [approval, principal, nowMs] = await Promise.all([
+      getApproval(db, input.approvalId),
+      getPrincipal(db, input.principalId),
+      databaseNow(db),
+    ]);
     if (approval === null || approval.workflowId !== input.workflowId)
       return denied(refuse('NOT_FOUND', `${input.workflowId} has no approval ${input.approvalId}.`));
     if (principal === null) return denied(refuse('FORBIDDEN', `${input.principalId} is unknown here.`));
     const verdict = decide(
       approvalFacts(approval),
       { ...input, principal, principalActive: principal.status === 'active' },
-      await databaseNow(db),
+      nowMs,
     );
     const done = await writeDecision(db, input, approval, principal, verdict);
     if (done !== null) return done;
@@ -129,11 +132,8 @@ async function writeDecision(
 }
 
 async function earlierOutcome(db: Db, input: DecisionInput): Promise<DecisionOutcome | null> {
-  const [row] = await db.execute(
-    sql`select result::jsonb as result from audit_entries where op_key = ${input.opKey}`,
-  );
-  if (row === undefined) return null;
-  return { accepted: true, approvalId: input.approvalId, ...(row.result as Recorded) };
+  const recorded = await recordedResult<Recorded>(db, input.opKey);
+  return recorded === null ? null : { accepted: true, approvalId: input.approvalId, ...recorded };
 }
 
 function requestIsOpen(requestId: string): SQL {

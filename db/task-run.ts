@@ -7,7 +7,7 @@ import { refuse, type Refusal } from '../domain/refusal.ts';
 import { checkDispatch, type Executor, type ExecutorBinding, type TaskState } from '../domain/task.ts';
 import { getAgent } from './agents.ts';
 import { getApproval } from './approvals.ts';
-import { change } from './change.ts';
+import { change, recordedResult } from './change.ts';
 import type { Db } from './client.ts';
 import type { DecisionRequestRow } from './decision-requests.ts';
 import { settleRequest } from './decisions.ts';
@@ -90,8 +90,10 @@ export async function beginAttempt(
   const task = await getTask(db, input.taskId);
   if (task === null)
     return { dispatched: false, voided: false, ...refuse('NOT_FOUND', `No task ${input.taskId}.`) };
-  const approval = await getApproval(db, task.approvalId);
-  const agent = task.agentId === null ? null : await getAgent(db, task.agentId);
+  const [approval, agent] = await Promise.all([
+    getApproval(db, task.approvalId),
+    task.agentId === null ? null : getAgent(db, task.agentId),
+  ]);
   const usable = agent === null || agent.state === 'disabled' ? null : agent;
   const binding = bindingOf(usable);
   const repeated = await repetition(db, input.opKey, task, agent);
@@ -183,15 +185,13 @@ async function repetition(
   task: TaskRow,
   agent: AgentOfTask | null,
 ): Promise<Dispatch | Voided | null> {
-  if (task.state !== 'running' && task.state !== 'pending-approval') return null;
-  const key = task.state === 'running' ? opKey : voidKey(opKey);
-  const [row] = await db.execute(
-    sql`select result::jsonb as result from audit_entries where op_key = ${key}`,
-  );
-  if (row === undefined) return null;
-  if (task.state === 'pending-approval')
-    return { dispatched: false, voided: true, ...(row.result as VoidResult) };
-  return agent === null ? null : toDispatch(task, agent, (row.result as { attempt: number }).attempt);
+  if (task.state === 'pending-approval') {
+    const voided = await recordedResult<VoidResult>(db, voidKey(opKey));
+    return voided === null ? null : { dispatched: false, voided: true, ...voided };
+  }
+  if (task.state !== 'running') return null;
+  const begun = await recordedResult<{ attempt: number }>(db, opKey);
+  return begun === null || agent === null ? null : toDispatch(task, agent, begun.attempt);
 }
 
 type VoidResult = Pick<Voided, 'approvalId' | 'expiresInMs' | 'because'>;
