@@ -40,13 +40,7 @@ export function createProbeActivities({ database }: { database: Database }) {
       if (!probe.enabled) return refuse('CONFLICT', `Probe ${probe.name} is switched off.`);
       const observation = await observe(probe);
       const judgement = judgeProbe(probe.assertions, observation);
-      const recorded = await recordProbeResult(database.db, {
-        probe,
-        opKey: input.opKey,
-        observation,
-        judgement,
-      });
-      return { ...recorded, failures: judgement.failures };
+      return recordProbeResult(database.db, { probe, opKey: input.opKey, observation, judgement });
     },
   };
 }

@@ -43,20 +43,24 @@ export async function change<T extends JsonObject>(db: Db, spec: Change): Promis
   try {
     const [row] = await db.execute(statementOf(spec));
     // The same operation may have changed the row while this one waited for it: this statement cannot see that yet.
-    if (row === undefined) return (await repetition<T>(db, spec.opKey)) ?? { status: 'unchanged' };
+    if (row === undefined) {
+      const earlier = await recordedResult<T>(db, spec.opKey);
+      return earlier === null ? { status: 'unchanged' } : { status: 'repeated', result: earlier };
+    }
     return { status: row.status === 'changed' ? 'changed' : 'repeated', result: row.result as T };
   } catch (error) {
-    const repeated = isRepeatedOperation(error) ? await repetition<T>(db, spec.opKey) : null;
-    if (repeated === null) throw error;
-    return repeated;
+    const earlier = isRepeatedOperation(error) ? await recordedResult<T>(db, spec.opKey) : null;
+    if (earlier === null) throw error;
+    return { status: 'repeated', result: earlier };
   }
 }
 
-async function repetition<T>(db: Db, opKey: string): Promise<ChangeOutcome<T> | null> {
+/** What an earlier operation of this key answered; null when there was none. */
+export async function recordedResult<T>(db: Db, opKey: string): Promise<T | null> {
   const [row] = await db.execute(
     sql`select result::jsonb as result from audit_entries where op_key = ${opKey}`,
   );
-  return row === undefined ? null : { status: 'repeated', result: row.result as T };
+  return row === undefined ? null : (row.result as T);
 }
 
 function statementOf(spec: Change): SQL {

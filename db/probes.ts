@@ -95,7 +95,7 @@ export async function setProbeEnabled(
 export async function recordProbeResult(
   db: Db,
   input: { probe: ProbeRow; opKey: string; observation: ProbeObservation; judgement: ProbeJudgement },
-): Promise<{ eventId: string; ok: boolean }> {
+): Promise<{ eventId: string } & Pick<ProbeJudgement, 'ok' | 'failures'>> {
   const { probe, observation, judgement } = input;
   const result: ProbeResult = {
     ok: judgement.ok,
@@ -104,8 +104,9 @@ export async function recordProbeResult(
     failures: judgement.failures,
     at: new Date().toISOString(),
   };
+  const { ok, failures } = judgement;
   const eventId = derivedId('evt', input.opKey);
-  await change(db, {
+  const outcome = await change<{ ok: boolean; failures: string[] }>(db, {
     opKey: input.opKey,
     write: db
       .update(probes)
@@ -143,9 +144,9 @@ export async function recordProbeResult(
       subjectId: probe.id,
       detail: { ok: result.ok, status: result.status },
     },
-    result: sql`jsonb_build_object('ok', ${judgement.ok}::boolean)`,
+    result: sql`${JSON.stringify({ ok, failures })}::text::jsonb`,
   });
-  return { eventId, ok: judgement.ok };
+  return { eventId, ...(outcome.status === 'unchanged' ? { ok, failures } : outcome.result) };
 }
 
 const evidencePerProbe = 5;

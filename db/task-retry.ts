@@ -6,7 +6,7 @@ import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
 import { checkRetry, type TaskState } from '../domain/task.ts';
 import { getAgent } from './agents.ts';
 import { getApproval } from './approvals.ts';
-import { change } from './change.ts';
+import { change, recordedResult } from './change.ts';
 import type { Db } from './client.ts';
 import { tasks } from './schema/index.ts';
 import { approvalId, approvalSummary, openApproval, taskDigest } from './task-create.ts';
@@ -35,7 +35,8 @@ export async function retryTask(
     approvedDigest: approval?.state === 'approved' ? approval.digest : null,
     currentDigest,
   });
-  if (isRefusal(verdict)) return verdict;
+  // The same retry may have been recorded before its acknowledgement was lost.
+  if (isRefusal(verdict)) return (await recordedResult<Retried>(db, input.opKey)) ?? verdict;
   const run = task.run + 1;
   const workflowId = taskWorkflowId(task.id, run);
   const policy = approvalPolicy(task.risk);
