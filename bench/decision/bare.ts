@@ -3,7 +3,7 @@ import type { AgentCall, AgentResult } from '../../domain/task.ts';
 
 export type BareInput = { taskQueue: string; call: AgentCall };
 
-export const goUpdate = defineUpdate<void>('go');
+const goUpdate = defineUpdate<void>('go');
 
 /** The least that waits for a person and then calls an agent: what Temporal alone needs, with no record beside it. */
 export async function bare({ taskQueue, call }: BareInput): Promise<AgentResult> {
