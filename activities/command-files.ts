@@ -31,12 +31,9 @@ export type CommandEnd =
 /** A pid alone may have been given to another process since: its start time tells them apart (Linux). */
 export async function processStart(pid: number): Promise<string> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  return (
-    stat
-      .slice(stat.lastIndexOf(')') + 2)
-      .split(' ')
-      .at(19) ?? ''
-  );
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  // Dead, and kept only because nobody asked how it ended: the first process of a container may never ask.
+  return fields[0] === 'Z' ? 'ended' : (fields.at(19) ?? '');
 }
 
 export async function isOurProcess(claim: { pid: number; startedAt: string }): Promise<boolean> {

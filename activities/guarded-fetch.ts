@@ -4,11 +4,15 @@ import ipaddr from 'ipaddr.js';
 import { Agent, buildConnector, fetch, type RequestInit, type Response } from 'undici';
 import { DomainError, refuse } from '../domain/refusal.ts';
 
+const globalUnicast = ipaddr.IPv6.parseCIDR('2000::/3');
+
 /** True for addresses that reach nothing but the public internet; everything special is refused (TRUST 4.40). */
 export function isPublicAddress(address: string): boolean {
   if (!ipaddr.isValid(address)) return false;
   const parsed = ipaddr.process(address);
-  return parsed.range() === 'unicast';
+  if (parsed.range() !== 'unicast') return false;
+  // Outside 2000::/3 there is no public IPv6, only forms that carry an IPv4 address such as ::127.0.0.1.
+  return parsed instanceof ipaddr.IPv4 || parsed.match(globalUnicast);
 }
 
 function refuseAddress(host: string, address: string): DomainError {
@@ -92,6 +96,9 @@ async function readCapped(response: Response, maxBytes: number): Promise<{ body:
 export function explainFetchError(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   if (cause instanceof Error && cause.name === 'TimeoutError') return 'timed out';
+  // A name with several addresses fails with one error for each, and none of its own.
+  if (cause instanceof AggregateError && cause.message === '')
+    return cause.errors.map((each) => explainFetchError(each)).join('; ');
   return cause instanceof Error ? cause.message : String(cause);
 }
 

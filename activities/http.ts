@@ -69,16 +69,19 @@ export function createHttpActivities({ database, agentRoot }: { database: Databa
       const agent = { id: row.id, config: row.config as HttpConfig };
       const context = Context.current();
       const signal = context.cancellationSignal;
+      const ask = (): Promise<GuardedResponse> => send('GET', agent, call, signal);
       const beat = setInterval(() => context.heartbeat(call.key), executorHeartbeatEveryMs);
+      let mayHaveArrived = context.info.attempt > 1;
       try {
         // An earlier try of this attempt may have arrived: ask before sending again.
-        const known = context.info.attempt > 1 ? await send('GET', agent, call, signal) : null;
-        const first =
-          known === null || known.status === 404 ? await send('POST', agent, call, signal) : known;
-        return await follow(first, known !== null, () => send('GET', agent, call, signal), signal);
+        const known = mayHaveArrived ? await ask() : null;
+        const isNew = known === null || known.status === 404;
+        const first = isNew ? await send('POST', agent, call, signal) : known;
+        mayHaveArrived = true;
+        return await follow(first, !isNew, ask, signal);
       } catch (error) {
         signal.throwIfAborted();
-        return explain(error, context.info.attempt);
+        return explain(error, mayHaveArrived, context.info.attempt);
       } finally {
         clearInterval(beat);
       }
@@ -88,22 +91,28 @@ export function createHttpActivities({ database, agentRoot }: { database: Databa
 
 async function follow(
   first: GuardedResponse,
-  asked: boolean,
+  isFirstAsked: boolean,
   ask: () => Promise<GuardedResponse>,
   signal: AbortSignal,
 ): Promise<AgentResult> {
   let answer = first;
+  let asked = isFirstAsked;
   while (answer.status === 202) {
     await sleep(askEveryMs, undefined, { signal });
     answer = await ask();
+    asked = true;
   }
-  if (answer.status >= 200 && answer.status < 300) return readAgentResult(parse(answer.body));
-  if (asked && (answer.status === 405 || answer.status === 501))
-    throw ApplicationFailure.nonRetryable(
-      'the agent cannot say whether the request arrived',
-      'OUTCOME_UNKNOWN',
-    );
-  return { ok: false, summary: `The agent answered ${answer.status}.` };
+  const { status } = answer;
+  if (status >= 200 && status < 300) return readAgentResult(parse(answer.body));
+  if (!asked) return { ok: false, summary: `The agent answered ${status}.` };
+  // The question failed, which says nothing about the work.
+  const because = `the agent answered ${status} when asked about the attempt`;
+  if (mayPass(status)) throw new Error(because);
+  throw ApplicationFailure.nonRetryable(because, 'OUTCOME_UNKNOWN');
+}
+
+function mayPass(status: number): boolean {
+  return status === 408 || status === 429 || (status >= 500 && status !== 501);
 }
 
 function parse(body: string): unknown {
@@ -114,13 +123,13 @@ function parse(body: string): unknown {
   }
 }
 
-function explain(error: unknown, tries: number): AgentResult {
+function explain(error: unknown, mayHaveArrived: boolean, tries: number): AgentResult {
   if (error instanceof ApplicationFailure) throw error;
   const refusal = refusalIn(error);
   if (refusal !== null) return { ok: false, summary: refusal.message };
   const why = explainFetchError(error);
-  const neverSent = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN/.test(why);
-  if (neverSent && tries === 1) return { ok: false, summary: `The agent could not be reached: ${why}` };
+  const neverSent = /ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|bad port/.test(why);
+  if (neverSent && !mayHaveArrived) return { ok: false, summary: `The agent could not be reached: ${why}` };
   if (tries >= maxTries)
     throw ApplicationFailure.nonRetryable(
       `the agent did not answer ${tries} times: ${why}`,
