@@ -4,7 +4,8 @@ import { auditRefusal } from '../db/change.ts';
 import type { Database } from '../db/client.ts';
 import { type DecisionRequestRow, getDecisionRequest, refuseRequest } from '../db/decision-requests.ts';
 import { type DecisionInput, expireApproval, recordDecision } from '../db/decisions.ts';
-import type { ApprovalMessage, DecisionOutcome } from '../domain/approval.ts';
+import { type ApprovalMessage, type DecisionOutcome, decisions } from '../domain/approval.ts';
+import { storableText } from '../domain/json.ts';
 import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
 import { checkTicket, parseClaims } from '../domain/ticket.ts';
 
@@ -25,10 +26,9 @@ type Proven = Omit<DecisionInput, 'opKey' | 'workflowId'> & { request: DecisionR
 export function createDecisionActivities({ database, ticketKey, acceptRawSignals }: Deps) {
   const { db } = database;
 
-  function proofOf(received: Received): Promise<Proven | Refusal> {
-    const { message } = received;
-    if (typeof message.ticket === 'string') return byTicket(message.ticket, received.workflowId);
-    if (typeof message.requestId === 'string') return byRequest(message.requestId, received.workflowId);
+  function proofOf(message: ApprovalMessage, workflowId: string): Promise<Proven | Refusal> {
+    if (message.ticket !== undefined) return byTicket(message.ticket, workflowId);
+    if (message.requestId !== undefined) return byRequest(message.requestId, workflowId);
     return bySender(message);
   }
 
@@ -72,7 +72,8 @@ export function createDecisionActivities({ database, ticketKey, acceptRawSignals
         'A signal counts only with a decision ticket: print one with `dreamnet ticket APPROVAL approve`.',
       );
     const { approvalId, decision, principalId } = message;
-    if (approvalId === undefined || decision === undefined || principalId === undefined)
+    const decides = decision !== undefined && decisions.includes(decision);
+    if (approvalId === undefined || !decides || principalId === undefined)
       return refuse('INVALID', 'A raw signal needs approvalId, decision and principalId.');
     const approval = await getApproval(db, approvalId);
     const digest = message.digest ?? approval?.digest ?? '';
@@ -83,14 +84,15 @@ export function createDecisionActivities({ database, ticketKey, acceptRawSignals
   return {
     async recordDecision(received: Received): Promise<DecisionOutcome> {
       const { workflowId, opKey } = received;
-      const proven = await proofOf(received);
+      const said = readMessage(received.message);
+      const proven = await proofOf(said, workflowId);
       if (isRefusal(proven)) {
         const audit = {
           actor: 'unproven',
           action: 'approval.decide',
           subjectKind: 'workflow',
           subjectId: workflowId,
-          detail: { approvalId: String(received.message.approvalId ?? '') },
+          detail: { approvalId: (said.approvalId ?? '').slice(0, 100) },
         };
         await auditRefusal(db, `${opKey}:refused`, audit, proven);
         return { accepted: false, ...proven };
@@ -108,4 +110,16 @@ export function createDecisionActivities({ database, ticketKey, acceptRawSignals
       return expireApproval(db, input);
     },
   };
+}
+
+const texts = ['approvalId', 'decision', 'principalId', 'digest', 'reason', 'requestId', 'ticket'];
+
+/** Anyone who reaches Temporal can send a signal of any shape: only texts that the record can hold are read. */
+function readMessage(message: unknown): ApprovalMessage {
+  const given = typeof message === 'object' && message !== null ? (message as Record<string, unknown>) : {};
+  const read = texts.flatMap((name) => {
+    const value = given[name];
+    return typeof value === 'string' ? [[name, storableText(value)]] : [];
+  });
+  return Object.fromEntries(read) as ApprovalMessage;
 }
