@@ -40,20 +40,7 @@ export async function askRun(
   request: RunRequest,
   settled: () => Promise<Refusal | null>,
 ): Promise<Asked> {
-  const { db } = deps.database;
-  const requestId = await requestIdOf(deps, request);
-  await storeDecisionRequest(db, {
-    id: requestId,
-    action: request.action,
-    source: 'api',
-    subjectId: request.subjectId,
-    approvalId: request.approvalId,
-    workflowId: request.workflowId,
-    principalId: request.principal.id,
-    digest: request.digest,
-    reason: request.reason,
-    expiresAt: null,
-  });
+  const requestId = await storeRequest(deps, request);
   const ask = askOf(request, requestId);
   const said = await deps.temporal.ask(ask);
   if ('answer' in said) {
@@ -65,12 +52,23 @@ export async function askRun(
   return { requestId, delivered: await wasRecorded(deps, requestId, settled) };
 }
 
-/** Part of the id is how often this person was refused here, so that a new try after a refusal is a new request. */
-async function requestIdOf(deps: ApiDeps, request: RunRequest): Promise<string> {
-  const { workflowId, principal, action } = request;
-  const refused = await countRefused(deps.database.db, { workflowId, principalId: principal.id, action });
-  const parts = [request.approvalId ?? workflowId, principal.id, action, request.digest ?? '', refused];
-  return derivedId('dec', parts.join('|'));
+/** A repetition finds the row of the first; a new try after a refusal is a new request, so its id counts refusals. */
+async function storeRequest(deps: ApiDeps, request: RunRequest, refused = 0): Promise<string> {
+  const { db } = deps.database;
+  const { action, workflowId, subjectId, approvalId, digest, reason, principal } = request;
+  const principalId = principal.id;
+  const id = derivedId(
+    'dec',
+    [approvalId ?? workflowId, principalId, action, digest ?? '', refused].join('|'),
+  );
+  const stored = await storeDecisionRequest(db, {
+    ...{ id, action, source: 'api', subjectId, approvalId, workflowId, principalId, digest, reason },
+    expiresAt: null,
+  });
+  if (stored.status === 'changed') return id;
+  const earlier = await getDecisionRequest(db, id);
+  if (earlier?.state !== 'refused') return id;
+  return storeRequest(deps, request, await countRefused(db, { workflowId, principalId, action }));
 }
 
 function askOf(request: RunRequest, requestId: string): RunAsk {

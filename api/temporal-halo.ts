@@ -1,6 +1,6 @@
 import { type Client, WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
 import { type CycleMode, emptyHaloLoop, type HaloLoopState } from '../domain/halo.ts';
-import { haloWorkflowId, taskQueues } from '../domain/names.ts';
+import { haloWorkflowId, taskQueues, workflowTaskTimeoutMs } from '../domain/names.ts';
 import type { Refusal } from '../domain/refusal.ts';
 import type { HaloLoopInput } from '../workflows/inputs.ts';
 import { haloPauseUpdate, haloRequestUpdate, haloStateQuery } from '../workflows/messages.ts';
@@ -23,6 +23,7 @@ export function createTemporalHalo(client: Client, within: Deadlined): TemporalH
     new WithStartWorkflowOperation<HaloLoop>('haloLoop', {
       workflowId: haloWorkflowId,
       taskQueue: taskQueues.main,
+      workflowTaskTimeout: workflowTaskTimeoutMs,
       args: [{ state: emptyHaloLoop() }],
       workflowIdConflictPolicy: 'USE_EXISTING',
       typedSearchAttributes: searchAttributesOf({ kind: 'halo-loop', subsystem: 'halo' }),

@@ -1,5 +1,5 @@
 import { type Client, ScheduleAlreadyRunning, ScheduleOverlapPolicy } from '@temporalio/client';
-import { probeScheduleId, probeWorkflowId, taskQueues } from '../domain/names.ts';
+import { probeScheduleId, probeWorkflowId, taskQueues, workflowTaskTimeoutMs } from '../domain/names.ts';
 import type { ProbeRunInput } from '../workflows/inputs.ts';
 import { searchAttributesOf } from './search-attributes.ts';
 import type { Deadlined } from './temporal-errors.ts';
@@ -23,6 +23,7 @@ export function createProbeSchedules(client: Client, within: Deadlined): ProbeSc
         workflowType: 'probeRun',
         workflowId: probeWorkflowId(probeId, 'scheduled'),
         taskQueue: taskQueues.main,
+        workflowTaskTimeout: workflowTaskTimeoutMs,
         args: [{ probeId }],
         typedSearchAttributes: searchAttributesOf({ kind: 'probe', entity: probeId, subsystem: 'forge' }),
       },

@@ -9,7 +9,7 @@ import {
 } from '@temporalio/client';
 import type { ApprovalMessage, DecisionOutcome } from '../domain/approval.ts';
 import type { IssueSeverity } from '../domain/analyzers/issue.ts';
-import { probeWorkflowId, taskQueues, taskWorkflowId } from '../domain/names.ts';
+import { probeWorkflowId, taskQueues, workflowTaskTimeoutMs, taskWorkflowId } from '../domain/names.ts';
 import type { ProbeRunInput, TaskInput } from '../workflows/inputs.ts';
 import {
   approvalSignal,
@@ -87,6 +87,7 @@ export function createTemporal(connection: Connection, client: Client): Temporal
           const handle = await client.workflow.start<(input: TaskInput) => Promise<unknown>>('task', {
             workflowId,
             taskQueue: taskQueues.main,
+            workflowTaskTimeout: workflowTaskTimeoutMs,
             args: [{ taskId: start.taskId, run: start.run }],
             workflowIdConflictPolicy: 'USE_EXISTING',
             workflowIdReusePolicy: 'REJECT_DUPLICATE',
@@ -158,6 +159,7 @@ async function startProbe(client: Client, workflowId: string, probeId: string): 
       {
         workflowId,
         taskQueue: taskQueues.main,
+        workflowTaskTimeout: workflowTaskTimeoutMs,
         args: [{ probeId }],
         workflowIdConflictPolicy: 'USE_EXISTING',
         workflowIdReusePolicy: 'REJECT_DUPLICATE',

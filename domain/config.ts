@@ -32,7 +32,7 @@ const apiSettings = settings.extend({
 const workerSettings = settings.extend({
   DREAMNET_TICKET_PUBLIC_KEY_FILE: z.string().min(1),
   DREAMNET_AGENT_ROOT_FILE: z.string().min(1),
-  DREAMNET_MAX_CACHED_WORKFLOWS: z.coerce.number().int().min(10).max(100_000).default(600),
+  DREAMNET_MAX_CACHED_WORKFLOWS: z.coerce.number().int().min(10).max(100_000).default(300),
   DREAMNET_SHUTDOWN_GRACE_MS: milliseconds.default(15_000),
 });
 

@@ -18,6 +18,12 @@ export const searchAttributes = {
   subsystem: 'DreamSubsystem',
 } as const;
 
+/**
+ * How long a worker may keep a workflow task. The server hands a task to the poll of a worker that was just killed; with
+ * the default of 10 s every decision for its runs would wait that long.
+ */
+export const workflowTaskTimeoutMs = 3_000;
+
 export type RunDescription = {
   /** One line for a person in the Web UI. */
   summary: string;

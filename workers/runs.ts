@@ -17,6 +17,7 @@ import {
   subscriptionWorkflowId,
   taskQueues,
   taskWorkflowId,
+  workflowTaskTimeoutMs,
 } from '../domain/names.ts';
 import type { Refusal } from '../domain/refusal.ts';
 import type { haloLoop, subscription, task } from '../workflows/index.ts';
@@ -28,7 +29,11 @@ function described(run: RunDescription) {
     key: defineSearchAttributeKey(name, SearchAttributeType.KEYWORD),
     value,
   }));
-  return { staticSummary: runSummary(run), typedSearchAttributes };
+  return {
+    staticSummary: runSummary(run),
+    typedSearchAttributes,
+    workflowTaskTimeout: workflowTaskTimeoutMs,
+  };
 }
 
 export type StartableTask = {

@@ -1,14 +1,19 @@
 import { defineSearchAttributeKey, SearchAttributeType, type SearchAttributePair } from '@temporalio/common';
-import { type RunDescription, runAttributes, runSummary } from '../domain/names.ts';
+import { type RunDescription, runAttributes, runSummary, workflowTaskTimeoutMs } from '../domain/names.ts';
 
 /** How a child run shows itself in lists: one line for people, keyword attributes for search. */
 export function describeRun(run: RunDescription): {
   staticSummary: string;
   typedSearchAttributes: SearchAttributePair[];
+  workflowTaskTimeout: number;
 } {
   const typedSearchAttributes = Object.entries(runAttributes(run)).map(([name, value]) => ({
     key: defineSearchAttributeKey(name, SearchAttributeType.KEYWORD),
     value,
   }));
-  return { staticSummary: runSummary(run), typedSearchAttributes };
+  return {
+    staticSummary: runSummary(run),
+    typedSearchAttributes,
+    workflowTaskTimeout: workflowTaskTimeoutMs,
+  };
 }
