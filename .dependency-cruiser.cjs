@@ -165,7 +165,11 @@ module.exports = {
       comment: 'Set-up runs before any package is installed.',
     }),
 
-    onlyFrom('temporal-workflow-only-in-workflows', temporal('workflow'), folders('workflows', 'test', 'bench')),
+    onlyFrom(
+      'temporal-workflow-only-in-workflows',
+      temporal('workflow'),
+      folders('workflows', 'test', 'bench'),
+    ),
     onlyFrom('nobody-imports-test', folders('test'), folders('test')),
     onlyFrom('nobody-imports-demo', folders('demo'), folders('demo')),
     onlyFrom('nobody-imports-bench', folders('bench'), folders('bench')),

@@ -1,7 +1,7 @@
 import type { Issue } from './issue.ts';
 
 /** An answer slower than this is a high issue (LEDGER 1.2). */
-export const slowEndpointMs = 2500;
+const slowEndpointMs = 2500;
 
 export type EndpointSnapshot = {
   probeId: string;
