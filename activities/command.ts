@@ -6,6 +6,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { getAgent } from '../db/agents.ts';
 import type { Database } from '../db/client.ts';
+import { isAsDispatched } from '../db/task-attempts.ts';
 import { claimAttemptHost, reportProgress } from '../db/tasks.ts';
 import type { CommandConfig } from '../domain/agent.ts';
 import type { Json } from '../domain/json.ts';
@@ -54,6 +55,11 @@ export function createCommandActivities({ database, effectsDir, host, searchPath
       child.once('error', reject);
     });
     child.unref();
+  }
+
+  async function leaveUndone(dir: string): Promise<void> {
+    const end: CommandEnd = { kind: 'not-runnable', message: 'the agent was changed after the dispatch' };
+    await writeFile(effectFiles(dir).end, JSON.stringify(end), { mode: 0o600 });
   }
 
   async function waitForEnd(dir: string, call: AgentCall): Promise<CommandEnd> {
@@ -121,7 +127,12 @@ export function createCommandActivities({ database, effectsDir, host, searchPath
           throw error;
         },
       );
-      if (isFirst) await begin(dir, agent.config as CommandConfig, call);
+      if (isFirst) {
+        // The agent may have been changed since the dispatch was checked: the row read above is what would run.
+        if (await isAsDispatched(database.db, call.key, agent))
+          await begin(dir, agent.config as CommandConfig, call);
+        else await leaveUndone(dir);
+      }
       const end = await waitForEnd(dir, call);
       if (end.kind === 'cancelled') {
         await Context.current().cancelled;

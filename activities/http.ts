@@ -5,6 +5,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { Webhook } from 'standardwebhooks';
 import { getAgent } from '../db/agents.ts';
 import type { Database } from '../db/client.ts';
+import { isAsDispatched } from '../db/task-attempts.ts';
 import type { HttpConfig } from '../domain/agent.ts';
 import { DomainError, refuse } from '../domain/refusal.ts';
 import {
@@ -73,6 +74,9 @@ export function createHttpActivities({ database, agentRoot }: { database: Databa
       const beat = setInterval(() => context.heartbeat(call.key), executorHeartbeatEveryMs);
       let mayHaveArrived = context.info.attempt > 1;
       try {
+        // The agent may have been changed since the dispatch was checked: the row read above is what would be called.
+        if (!(await isAsDispatched(database.db, call.key, row)))
+          return undone('the agent was changed after the dispatch', mayHaveArrived);
         // An earlier try of this attempt may have arrived: ask before sending again.
         const known = mayHaveArrived ? await ask() : null;
         const isNew = known === null || known.status === 404;
@@ -87,6 +91,11 @@ export function createHttpActivities({ database, agentRoot }: { database: Databa
       }
     },
   };
+}
+
+function undone(because: string, mayHaveArrived: boolean): AgentResult {
+  if (mayHaveArrived) throw ApplicationFailure.nonRetryable(because, 'OUTCOME_UNKNOWN');
+  return { ok: false, summary: `Nothing was sent: ${because}.` };
 }
 
 async function follow(

@@ -4,6 +4,7 @@ import { getPrincipal } from '../db/principals.ts';
 import { askOutcome, type AttemptEnd, cancelTask, finishAttempt } from '../db/task-end.ts';
 import { beginAttempt, claimRun, type Dispatch } from '../db/task-run.ts';
 import { isPermitted, type Permission } from '../domain/access.ts';
+import { storableText } from '../domain/json.ts';
 import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
 
 export type DispatchedTask = Dispatch;
@@ -24,7 +25,7 @@ export function createTaskActivities({ database }: { database: Database }) {
     action: 'dispatch' | 'cancel',
     workflowId: string,
   ): Promise<DecisionRequestRow | Refusal> {
-    const request = await getDecisionRequest(db, requestId);
+    const request = await getDecisionRequest(db, storableText(requestId));
     if (request === null || request.action !== action || request.workflowId !== workflowId)
       return refuse('FORBIDDEN', `There is no recorded request ${requestId} to ${action} ${workflowId}.`);
     const principal = await getPrincipal(db, request.principalId);

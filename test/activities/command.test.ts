@@ -304,6 +304,31 @@ describe('one attempt acts once', () => {
     expect(ledger.lines()).toEqual(['acted']);
   });
 
+  test.each([
+    ['got another command', `update agents set config_version = 2, config = '{"command":["true"]}'`],
+    ['was disabled', `update agents set state = 'disabled'`],
+  ])('an agent that %s after the dispatch runs nothing, now or later', async (_what, change) => {
+    const ledger = aLedger();
+    const at = await prepare(shell(`echo acted >> ${ledger.file}`));
+    await database.root.unsafe(`${change} where id = '${at.agentId}'`);
+    const said = { ok: false, summary: expect.stringContaining('changed after the dispatch') };
+    expect(await run(at)).toEqual(said);
+    await database.root.unsafe(
+      `update agents set config_version = 1, state = 'online' where id = '${at.agentId}'`,
+    );
+    expect(await run(at, anEnvironment(2))).toEqual(said);
+    expect(ledger.lines()).toEqual([]);
+  });
+
+  test('a change of the agent while its command runs does not disturb it', async () => {
+    const ledger = aLedger();
+    const at = await prepare(shell(`echo acted >> ${ledger.file}; echo done`));
+    await run(at);
+    await database.root`update agents set config_version = 2 where id = ${at.agentId}`;
+    expect(await run(at, anEnvironment(2))).toEqual({ ok: true, summary: 'done' });
+    expect(ledger.lines()).toEqual(['acted']);
+  });
+
   test('an attempt that has ended is not begun', async () => {
     const ledger = aLedger();
     const at = await prepare(shell(`echo acted >> ${ledger.file}`));

@@ -255,7 +255,8 @@ describe('asking for a dispatch or a cancellation', () => {
       ...(who === undefined ? {} : { principalId: people[who] ?? who }),
     });
     expect(await begin(task, requestId)).toMatchObject({ dispatched: false, refused: 'FORBIDDEN' });
-    expect(await begin(task, 'dec_none')).toMatchObject({ dispatched: false, refused: 'FORBIDDEN' });
+    for (const unknown of ['dec_none', '', 'a\0b'])
+      expect(await begin(task, unknown)).toMatchObject({ dispatched: false, refused: 'FORBIDDEN' });
     expect(await freshTask(database, task.id)).toMatchObject({ state: 'pending' });
   });
 
@@ -284,6 +285,7 @@ describe('asking for a dispatch or a cancellation', () => {
     const accept = (id: string) =>
       activities().acceptCancel({ taskId: task.id, workflowId: task.workflowId, requestId: id });
     expect(await accept(requestId)).toEqual({ actor: people.operator, reason: 'not needed' });
-    expect(await accept('dec_none')).toMatchObject({ refused: 'FORBIDDEN' });
+    for (const unknown of ['dec_none', 'a\0b'])
+      expect(await accept(unknown)).toMatchObject({ refused: 'FORBIDDEN' });
   });
 });

@@ -159,6 +159,14 @@ describe('a first try', () => {
     expect(at.requests()).toEqual([]);
   });
 
+  test('an agent that was changed after the dispatch is sent nothing', async () => {
+    const at = await prepare((_request, response) => json(response, 200, done));
+    await database.root`update agents set config_version = 2 where id = ${at.agentId}`;
+    expect(await run(at)).toMatchObject({ ok: false, summary: expect.stringContaining('Nothing was sent') });
+    await expect(run(at, 2)).rejects.toMatchObject({ type: 'OUTCOME_UNKNOWN' });
+    expect(at.requests()).toEqual([]);
+  });
+
   test('an agent of another kind is not called', async () => {
     const at = await aCall(database, people, 'command', { command: ['true'] });
     await expect(run(at)).rejects.toMatchObject({ code: 'NOT_FOUND' });
