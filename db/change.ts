@@ -40,6 +40,19 @@ export type ChangeOutcome<T> =
  * first has died (TRUST 0).
  */
 export async function change<T extends JsonObject>(db: Db, spec: Change): Promise<ChangeOutcome<T>> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await changeOnce<T>(db, spec);
+    } catch (error) {
+      // A decision locks approval, then task; a cancellation task, then approval. Who lost has written nothing.
+      if (tries === maxTries || databaseError(error)?.code !== '40P01') throw error;
+    }
+  }
+}
+
+const maxTries = 5;
+
+async function changeOnce<T extends JsonObject>(db: Db, spec: Change): Promise<ChangeOutcome<T>> {
   try {
     const [row] = await db.execute(statementOf(spec));
     // The same operation may have changed the row while this one waited for it: this statement cannot see that yet.
@@ -154,13 +167,13 @@ function statement(audit: AuditStatement): JsonObject {
 }
 
 function isRepeatedOperation(error: unknown): boolean {
+  return databaseError(error)?.constraint_name === 'audit_entries_op_key_unique';
+}
+
+/** What Postgres said; drizzle puts an error of its own around it. */
+function databaseError(error: unknown): { code?: unknown; constraint_name?: unknown } | null {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  return (
-    typeof cause === 'object' &&
-    cause !== null &&
-    'constraint_name' in cause &&
-    cause.constraint_name === 'audit_entries_op_key_unique'
-  );
+  return typeof cause === 'object' ? cause : null;
 }
 
 /** `now()` moved by some milliseconds, by the database's clock. */

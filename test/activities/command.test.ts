@@ -12,6 +12,7 @@ import type { AgentResult } from '../../domain/task.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
 import { freshTask } from '../db/flow.ts';
 import { aCall, anEnvironment, type Dispatched } from './calls.ts';
+import { eventually } from '../db/eventually.ts';
 
 let database: TestDatabase;
 let people: People;
@@ -173,7 +174,7 @@ describe('limits', () => {
     const ledger = aLedger();
     const result = await runScript(`sleep 300 & echo $! > ${ledger.file}; wait`, {}, 500);
     expect(result).toEqual({ ok: false, summary: 'The command was stopped after 500 ms.' });
-    await expect.poll(() => isAlive(Number(ledger.lines()[0]))).toBe(false);
+    await eventually(() => isAlive(Number(ledger.lines()[0]))).toBe(false);
   });
 
   test('one that does not listen to SIGTERM is stopped too', async () => {
@@ -184,7 +185,7 @@ describe('limits', () => {
       300,
     );
     expect(result.summary).toContain('stopped after 300 ms');
-    await expect.poll(() => isAlive(Number(ledger.lines()[0]))).toBe(false);
+    await eventually(() => isAlive(Number(ledger.lines()[0]))).toBe(false);
   });
 
   test('a command that wants more memory than it may have fails, one that wants less does not', async () => {
@@ -204,9 +205,10 @@ describe('progress', () => {
       echo done`;
     const at = await prepare(shell(script));
     const running = run(at);
-    await expect
-      .poll(async () => (await freshTask(database, at.task.id)).progress, { timeout: 20_000 })
-      .toMatchObject({ fraction: 0.25, message: 'a quarter 😀' });
+    await eventually(async () => (await freshTask(database, at.task.id)).progress).toMatchObject({
+      fraction: 0.25,
+      message: 'a quarter 😀',
+    });
     writeFileSync(gate, '');
     expect(await running).toEqual({ ok: true, summary: 'done' });
     expect(await listTaskLogs(database.db, at.task.id, 0, 10)).toMatchObject([{ message: 'a quarter 😀' }]);
@@ -228,9 +230,7 @@ describe('progress', () => {
       shell(`cat ${file}; echo; while [ ! -e ${gate} ]; do sleep 0.05; done; echo done`),
     );
     const running = run(at);
-    await expect
-      .poll(async () => (await freshTask(database, at.task.id)).progress?.fraction, { timeout: 20_000 })
-      .toBe(0.6);
+    await eventually(async () => (await freshTask(database, at.task.id)).progress?.fraction).toBe(0.6);
     writeFileSync(gate, '');
     expect(await running).toEqual({ ok: true, summary: 'done' });
   });
@@ -244,7 +244,7 @@ describe('one attempt acts once', () => {
       shell(`echo acted >> ${ledger.file}; while [ ! -e ${gate} ]; do sleep 0.05; done; echo done`),
     );
     const first = run(at);
-    await expect.poll(ledger.lines, { timeout: 20_000 }).toEqual(['acted']);
+    await eventually(ledger.lines).toEqual(['acted']);
     const second = run(at, anEnvironment(2));
     const third = run(at, anEnvironment(3));
     writeFileSync(gate, '');
@@ -272,7 +272,7 @@ describe('one attempt acts once', () => {
     );
     const stopping = anEnvironment();
     const first = run(at, stopping);
-    await expect.poll(ledger.lines, { timeout: 20_000 }).toEqual(['acted']);
+    await eventually(ledger.lines).toEqual(['acted']);
     stopping.cancel('WORKER_SHUTDOWN', new ActivityCancellationDetails({ workerShutdown: true }));
     await expect(first).rejects.toThrow('shutting down');
     const second = run(at, anEnvironment(2));
@@ -285,7 +285,7 @@ describe('one attempt acts once', () => {
     const ledger = aLedger();
     const at = await prepare(shell(`echo $$ >> ${ledger.file}; while :; do sleep 0.1; done`));
     const first = run(at);
-    await expect.poll(() => ledger.lines().length, { timeout: 20_000 }).toBe(1);
+    await eventually(() => ledger.lines().length).toBe(1);
     process.kill(runnerOf(at), 'SIGKILL');
     process.kill(-Number(ledger.lines()[0]), 'SIGKILL');
     await expect(first).rejects.toMatchObject({ type: 'OUTCOME_UNKNOWN', nonRetryable: true });
@@ -350,10 +350,10 @@ describe('cancellation', () => {
     const at = await prepare(shell(`sleep 300 & echo $! >> ${ledger.file}; echo $$ >> ${ledger.file}; wait`));
     const environment = anEnvironment();
     const running = run(at, environment);
-    await expect.poll(() => ledger.lines().length, { timeout: 20_000 }).toBe(2);
+    await eventually(() => ledger.lines().length).toBe(2);
     environment.cancel();
     await expect(running).rejects.toBeInstanceOf(CancelledFailure);
-    for (const pid of ledger.lines()) await expect.poll(() => isAlive(Number(pid))).toBe(false);
+    for (const pid of ledger.lines()) await eventually(() => isAlive(Number(pid))).toBe(false);
   });
 
   test('of a command that has ended meanwhile gives its result', async () => {

@@ -8,6 +8,7 @@ import {
   isPublicAddress,
   refusalIn,
 } from '../../activities/guarded-fetch.ts';
+import { eventually } from '../db/eventually.ts';
 
 let server: Server;
 let port: number;
@@ -189,7 +190,7 @@ describe('where its owner allowed private addresses', () => {
   test('whoever asked can stop it', async () => {
     const stop = new AbortController();
     const pending = allowed('/silent', { signal: stop.signal });
-    await expect.poll(() => hits).toContain('GET /silent');
+    await eventually(() => hits).toContain('GET /silent');
     stop.abort(new Error('enough'));
     await expect(pending).rejects.toThrow('enough');
   });

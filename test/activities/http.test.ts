@@ -7,6 +7,7 @@ import { agentSecret, createHttpActivities } from '../../activities/http.ts';
 import type { AgentCall } from '../../domain/task.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
 import { aCall, anEnvironment, type Dispatched } from './calls.ts';
+import { eventually } from '../db/eventually.ts';
 
 const agentRoot = 'the root of all agent secrets, long enough';
 let database: TestDatabase;
@@ -290,7 +291,7 @@ describe('work that was accepted', () => {
     const at = await prepare((_request, response) => json(response, 202));
     const environment = anEnvironment();
     const running = run(at, 1, environment);
-    await expect.poll(() => at.methods().length, { timeout: 20_000 }).toBeGreaterThan(1);
+    await eventually(() => at.methods().length).toBeGreaterThan(1);
     environment.cancel();
     await expect(running).rejects.toBeInstanceOf(CancelledFailure);
   });

@@ -13,6 +13,7 @@ import type { EventInput, LoggedEvent } from '../../domain/events.ts';
 import { haloSubscription } from '../../domain/subscription.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { anEnvironment } from './calls.ts';
+import { eventually } from '../db/eventually.ts';
 
 let database: TestDatabase;
 
@@ -85,15 +86,13 @@ describe('the consumer of a subscription', () => {
       anEvent({ severity: 'info' }),
     ]);
     const turn = consumer.consume();
-    await expect.poll(consumer.ids).toEqual(idsOf(wanted));
+    await eventually(consumer.ids).toEqual(idsOf(wanted));
     const [last] = await appendEvents(database.log, [anEvent({ severity: 'info' })]);
     const place = await database.root`select tx::text, seq::text from events where id = ${last?.id ?? ''}`;
-    await expect
-      .poll(async () => {
-        const row = await consumer.row();
-        return { tx: row?.cursorTx, seq: row?.cursorSeq };
-      })
-      .toEqual(place[0]);
+    await eventually(async () => {
+      const row = await consumer.row();
+      return { tx: row?.cursorTx, seq: row?.cursorSeq };
+    }).toEqual(place[0]);
     consumer.stop();
     expect(await turn).toEqual({ ended: 'turn-over', delivered: 3 });
     expect(await consumer.row()).toMatchObject({ delivered: 3 });
@@ -112,11 +111,11 @@ describe('the consumer of a subscription', () => {
     let beats = 0;
     consumer.environment.on('heartbeat', () => (beats += 1));
     const turn = consumer.consume();
-    await expect.poll(() => beats).toBeGreaterThan(2);
+    await eventually(() => beats).toBeGreaterThan(2);
     expect(consumer.ids()).toEqual([]);
     await session.unsafe('commit');
     session.release();
-    await expect.poll(consumer.ids).toEqual([early, late.id]);
+    await eventually(consumer.ids).toEqual([early, late.id]);
     consumer.stop();
     await turn;
   });
@@ -137,7 +136,7 @@ describe('the consumer of a subscription', () => {
       delivered: 0,
     });
     const turn = consumer.consume();
-    await expect.poll(consumer.ids).toEqual(idsOf(events));
+    await eventually(consumer.ids).toEqual(idsOf(events));
     consumer.stop();
     await turn;
   });
@@ -158,8 +157,8 @@ describe('the consumer of a subscription', () => {
     const events = Array.from({ length: 20 }, () => anEvent());
     const turns = [first.consume(), first.consume(other)];
     for (const event of events) await appendEvents(database.log, [event]);
-    await expect.poll(() => [...new Set(first.ids())].sort()).toEqual(idsOf(events).sort());
-    await expect.poll(async () => (await first.row())?.delivered).toBe(20);
+    await eventually(() => [...new Set(first.ids())].sort()).toEqual(idsOf(events).sort());
+    await eventually(async () => (await first.row())?.delivered).toBe(20);
     expect(await Promise.race(turns)).toMatchObject({ ended: 'taken-over' });
     first.stop();
     first.stop(other);
@@ -202,7 +201,7 @@ describe('the consumer of a subscription', () => {
     await appendEvents(database.log, events.slice(0, 1000));
     await appendEvents(database.log, events.slice(1000));
     const turn = consumer.consume();
-    await expect.poll(() => consumer.delivered.length, { timeout: 20_000 }).toBe(1200);
+    await eventually(() => consumer.delivered.length).toBe(1200);
     expect(consumer.ids()).toEqual(idsOf(events));
     consumer.stop();
     await turn;

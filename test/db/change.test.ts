@@ -228,6 +228,24 @@ describe('a repetition', () => {
   });
 });
 
+describe('a deadlock', () => {
+  test('of two changes that lock the same rows in another order ends with both done', async () => {
+    const [left, right] = [newId('prn'), newId('prn')];
+    await change(database.db, creation(left));
+    await change(database.db, creation(right));
+    const both = (first: string, second: string) =>
+      change(database.db, {
+        opKey: newId('op'),
+        write: sql`update principals set status = 'disabled' where id = ${first} returning *, pg_sleep(0.05)`,
+        also: [sql`update principals set role = 'admin' from changed where principals.id = ${second}`],
+        audit: { actor: 'test', action: 'test.both', subjectKind: 'principal', subjectId: first },
+      });
+    const answers = await Promise.all([both(left, right), both(right, left)]);
+    expect(answers.map((answer) => answer.status)).toEqual(['changed', 'changed']);
+    expect(await faultInChain(database.root)).toBeNull();
+  });
+});
+
 describe('an error inside', () => {
   test.each<[string, Partial<Change>]>([
     [

@@ -52,7 +52,7 @@ async function killOne(): Promise<void> {
 function isConnectionLoss(error: unknown): boolean {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   const code = (cause as { code?: unknown }).code;
-  return typeof code === 'string' && /^(57P01|CONNECTION_|ECONN|EPIPE|08)/.test(code);
+  return typeof code === 'string' && /^(57P01|CONNECT|ECONN|EPIPE|08)/.test(code);
 }
 
 /** What every caller does: the same operation again, under the same key, until there is an answer. */

@@ -13,6 +13,7 @@ import type { TaskRow } from '../../db/tasks.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
 import { aTask } from '../support/factories.ts';
+import { eventually } from './eventually.ts';
 
 let database: TestDatabase;
 let people: People;
@@ -138,7 +139,7 @@ describe('a request', () => {
     await refuseRequest(database.db, await open(refused), no);
     const listed = async (olderThanMs: number) =>
       (await listOpenRequests(database.db, olderThanMs, 1000)).map((row) => row.id);
-    await expect.poll(() => listed(0)).toContain(waiting);
+    await eventually(() => listed(0)).toContain(waiting);
     expect(await listed(0)).not.toContain(ticket);
     expect(await listed(0)).not.toContain(refused);
     expect(await listed(3_600_000)).toEqual([]);

@@ -14,6 +14,7 @@ import {
 import { newId } from '../../db/ids.ts';
 import type { EventInput, LoggedEvent } from '../../domain/events.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from './eventually.ts';
 
 let database: TestDatabase;
 
@@ -56,15 +57,13 @@ function insertRaw(id: string): string {
 async function settled(after: Position): Promise<LoggedEvent[]> {
   const all: LoggedEvent[] = [];
   let cursor = after;
-  await expect
-    .poll(async () => {
-      const batch = await readAfter(database.log, cursor, 1000);
-      const last = batch.at(-1);
-      if (last !== undefined) cursor = { tx: last.tx, seq: last.seq };
-      all.push(...batch);
-      return hasHiddenAfter(database.log, cursor);
-    })
-    .toBe(false);
+  await eventually(async () => {
+    const batch = await readAfter(database.log, cursor, 1000);
+    const last = batch.at(-1);
+    if (last !== undefined) cursor = { tx: last.tx, seq: last.seq };
+    all.push(...batch);
+    return hasHiddenAfter(database.log, cursor);
+  }).toBe(false);
   return all;
 }
 
@@ -219,15 +218,10 @@ describe('reading behind the horizon', () => {
         expect(seenByNaive.has(written.at(-1) ?? '')).toBe(true);
       },
     );
-    await expect
-      .poll(
-        async () =>
-          (await readSome()) + (await readSome()) === 0 && !(await hasHiddenAfter(database.log, cursor)),
-        {
-          timeout: 20_000,
-        },
-      )
-      .toBe(true);
+    await eventually(
+      async () =>
+        (await readSome()) + (await readSome()) === 0 && !(await hasHiddenAfter(database.log, cursor)),
+    ).toBe(true);
 
     const ids = seen.map((event) => event.id);
     expect(new Set(ids).size).toBe(ids.length);

