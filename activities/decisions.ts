@@ -4,6 +4,7 @@ import { auditRefusal } from '../db/change.ts';
 import type { Database } from '../db/client.ts';
 import { type DecisionRequestRow, getDecisionRequest, refuseRequest } from '../db/decision-requests.ts';
 import { type DecisionInput, expireApproval, recordDecision } from '../db/decisions.ts';
+import { beginAttempt, type DispatchOutcome } from '../db/task-run.ts';
 import { type ApprovalMessage, type DecisionOutcome, decisions } from '../domain/approval.ts';
 import { storableText } from '../domain/json.ts';
 import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
@@ -19,7 +20,15 @@ type Deps = {
   acceptRawSignals: boolean;
 };
 
-type Received = { message: ApprovalMessage; workflowId: string; opKey: string };
+type Received = {
+  message: ApprovalMessage;
+  workflowId: string;
+  opKey: string;
+  /** The task to begin in the same step once this approves it; null where a dispatch is a step of its own. */
+  beginTaskId: string | null;
+};
+/** What the sender is told, and the attempt that began with it. */
+type Answered = { outcome: DecisionOutcome; begun: DispatchOutcome | null };
 type Proven = Omit<DecisionInput, 'opKey' | 'workflowId'> & { request: DecisionRequestRow | null };
 
 /** Decisions as they reach a run: the proof is checked here, the rule and the record are `db/decisions.ts`. */
@@ -81,29 +90,39 @@ export function createDecisionActivities({ database, ticketKey, acceptRawSignals
     return { approvalId, decision, principalId, digest, reason, requestId: null, request: null };
   }
 
+  async function settle(received: Received): Promise<DecisionOutcome> {
+    const { workflowId, opKey } = received;
+    const said = readMessage(received.message);
+    const proven = await proofOf(said, workflowId);
+    if (isRefusal(proven)) {
+      const audit = {
+        actor: 'unproven',
+        action: 'approval.decide',
+        subjectKind: 'workflow',
+        subjectId: workflowId,
+        detail: { approvalId: (said.approvalId ?? '').slice(0, 100) },
+      };
+      await auditRefusal(db, `${opKey}:refused`, audit, proven);
+      return { accepted: false, ...proven };
+    }
+    const { request, ...decision } = proven;
+    const outcome = await recordDecision(db, { ...decision, workflowId, opKey });
+    if (outcome.accepted) return outcome;
+    const { refused, message, details } = outcome;
+    const refusal = refuse(refused, message, details);
+    if (request !== null) await refuseRequest(db, request, refusal);
+    return outcome;
+  }
+
   return {
-    async recordDecision(received: Received): Promise<DecisionOutcome> {
-      const { workflowId, opKey } = received;
-      const said = readMessage(received.message);
-      const proven = await proofOf(said, workflowId);
-      if (isRefusal(proven)) {
-        const audit = {
-          actor: 'unproven',
-          action: 'approval.decide',
-          subjectKind: 'workflow',
-          subjectId: workflowId,
-          detail: { approvalId: (said.approvalId ?? '').slice(0, 100) },
-        };
-        await auditRefusal(db, `${opKey}:refused`, audit, proven);
-        return { accepted: false, ...proven };
-      }
-      const { request, ...decision } = proven;
-      const outcome = await recordDecision(db, { ...decision, workflowId, opKey });
-      if (outcome.accepted) return outcome;
-      const { refused, message, details } = outcome;
-      const refusal = refuse(refused, message, details);
-      if (request !== null) await refuseRequest(db, request, refusal);
-      return outcome;
+    async recordDecision(received: Received): Promise<Answered> {
+      const outcome = await settle(received);
+      const { beginTaskId, opKey } = received;
+      if (beginTaskId === null || !outcome.accepted || outcome.state !== 'approved')
+        return { outcome, begun: null };
+      // One step instead of two: the way from a yes to its agent is what people wait for.
+      const begin = { taskId: beginTaskId, opKey: `${opKey}:begin`, request: null, actor: 'system' };
+      return { outcome, begun: await beginAttempt(db, begin) };
     },
 
     expireApproval(input: { approvalId: string; opKey: string }) {

@@ -22,7 +22,11 @@ export type GateAnswer = Exclude<ApprovalState, 'open'> | 'interrupted';
 export type Gate = {
   /** Waits until people decided, time is over, or `interrupted` turns true. */
   wait(approval: { id: string; expiresInMs: number }, interrupted: () => boolean): Promise<GateAnswer>;
+  /** The attempt that began together with the approval, once. */
+  takeBegun(): Begun;
 };
+
+type Begun = Awaited<ReturnType<DecisionActivities['recordDecision']>>['begun'];
 
 /** Ends a run with a refusal; a plain Error would retry the workflow task for ever. */
 export function fail(refusal: Refusal): ApplicationFailure {
@@ -32,11 +36,13 @@ export function fail(refusal: Refusal): ApplicationFailure {
 /**
  * Registers the handlers that carry decisions. Call it before anything is awaited: an answer may be there before the
  * run has asked (FEATURES F4). What a decision is worth is settled by `recordDecision` alone; this only listens.
+ * `beginTaskId` names the task whose approval is at once its dispatch, while there is one.
  */
-export function openGate(inTurn: ReturnType<typeof takeTurns>): Gate {
+export function openGate(inTurn: ReturnType<typeof takeTurns>, beginTaskId: () => string | null): Gate {
   const { workflowId, runId } = workflowInfo();
   const { recordDecision, expireApproval } = inTurn(decisions);
   const decided = new Map<string, Exclude<ApprovalState, 'open'>>();
+  let begun: Begun = null;
   let signals = 0;
   let closed = false;
 
@@ -44,7 +50,9 @@ export function openGate(inTurn: ReturnType<typeof takeTurns>): Gate {
   // workflow task is repeated, so only their own id names them.
   async function record(message: ApprovalMessage, source: string): Promise<DecisionOutcome> {
     const opKey = `decision:${runId}:${source}`;
-    const outcome = await recordDecision({ message, workflowId, opKey });
+    const answered = await recordDecision({ message, workflowId, opKey, beginTaskId: beginTaskId() });
+    const { outcome } = answered;
+    begun ??= answered.begun;
     if (outcome.accepted && outcome.state !== 'open') decided.set(outcome.approvalId, outcome.state);
     return outcome;
   }
@@ -61,6 +69,11 @@ export function openGate(inTurn: ReturnType<typeof takeTurns>): Gate {
   });
 
   return {
+    takeBegun() {
+      const taken = begun;
+      begun = null;
+      return taken;
+    },
     async wait(approval, interrupted) {
       closed = false;
       let timeLeftMs = approval.expiresInMs;

@@ -53,13 +53,14 @@ export async function task(input: TaskInput): Promise<TaskRunState> {
   const dispatches: Asked[] = [];
   let cancelAsked: (Asked & { actor: string; reason: string | null }) | null = null;
   let effect: CancellationScope | null = null;
+  let dispatchNow = false;
   let steps = 0;
   const opKey = (what: string): string => `task.${what}:${runId}:${(steps += 1)}`;
   const isCancelAsked = (): boolean => cancelAsked !== null;
 
   const inTurn = takeTurns();
   const record = inTurn(taskActivities);
-  const gate = openGate(inTurn);
+  const gate = openGate(inTurn, () => (dispatchNow && life.state === 'pending-approval' ? taskId : null));
   setHandler(taskStateQuery, () => life);
   setHandler(dispatchUpdate, async (request) => {
     const asked: Asked = { request };
@@ -80,7 +81,7 @@ export async function task(input: TaskInput): Promise<TaskRunState> {
   if (isRefusal(claimed)) throw fail(claimed);
   let approval = { id: claimed.approvalId, expiresInMs: claimed.expiresInMs };
   // Whoever asks for a retry asks for it to run; its approval still stands.
-  let dispatchNow = claimed.dispatchMode === 'auto' || input.run > 1;
+  dispatchNow = claimed.dispatchMode === 'auto' || input.run > 1;
   life.approvalId = approval.id;
   enter(claimed.state, 'a decision in the inbox', false);
 
@@ -130,12 +131,10 @@ export async function task(input: TaskInput): Promise<TaskRunState> {
     }
     const asked = dispatches.find(({ answer }) => answer === undefined);
     dispatchNow = false;
-    const outcome = await record.beginAttempt({
-      taskId,
-      workflowId,
-      requestId: asked?.request.requestId ?? null,
-      opKey: opKey('begin'),
-    });
+    const requestId = asked?.request.requestId ?? null;
+    const outcome =
+      gate.takeBegun() ??
+      (await record.beginAttempt({ taskId, workflowId, requestId, opKey: opKey('begin') }));
     if (outcome.dispatched) {
       if (asked !== undefined) asked.answer = { accepted: true, state: 'running' };
       await attempt(outcome);

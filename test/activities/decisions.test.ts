@@ -29,16 +29,25 @@ beforeAll(async () => {
   agent = await anAgent(database, people);
 });
 
-const record = (
+async function answered(
   task: TaskRow,
   message: ApprovalMessage,
-  given: { raw?: boolean; opKey?: string; to?: string } = {},
-) =>
-  createDecisionActivities({
+  given: { raw?: boolean; opKey?: string; to?: string; begin?: boolean } = {},
+) {
+  const { recordDecision } = createDecisionActivities({
     database,
     ticketKey: pair.publicKey,
     acceptRawSignals: given.raw ?? false,
-  }).recordDecision({ message, workflowId: given.to ?? task.workflowId, opKey: given.opKey ?? newId('op') });
+  });
+  return recordDecision({
+    message,
+    workflowId: given.to ?? task.workflowId,
+    opKey: given.opKey ?? newId('op'),
+    beginTaskId: given.begin === true ? task.id : null,
+  });
+}
+
+const record = async (...given: Parameters<typeof answered>) => (await answered(...given)).outcome;
 
 async function store(task: TaskRow, given: Partial<NewDecisionRequest> = {}): Promise<string> {
   const id = newId('dec');
@@ -287,5 +296,26 @@ describe('asking for a dispatch or a cancellation', () => {
     expect(await accept(requestId)).toEqual({ actor: people.operator, reason: 'not needed' });
     for (const unknown of ['dec_none', 'a\0b'])
       expect(await accept(unknown)).toMatchObject({ refused: 'FORBIDDEN' });
+  });
+});
+
+test('an approval that is at once the dispatch begins the attempt, and a repetition begins no second one', async () => {
+  const agentId = await anAgent(database, people);
+  const task = await aTask(database, people, {
+    binding: { agentId, executor: 'temporal', configVersion: 1 },
+  });
+  const requestId = await store(task);
+  const opKey = newId('op');
+  const first = await answered(task, { requestId }, { begin: true, opKey });
+  expect(first).toMatchObject({ outcome: { accepted: true }, begun: { dispatched: true, attempt: 1 } });
+  expect(await answered(task, { requestId }, { begin: true, opKey })).toEqual(first);
+});
+
+test('a refused decision begins nothing', async () => {
+  const task = await aTask(database, people);
+  const requestId = await store(task, { principalId: people.requester });
+  expect(await answered(task, { requestId }, { begin: true })).toMatchObject({
+    outcome: { accepted: false },
+    begun: null,
   });
 });

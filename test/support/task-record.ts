@@ -2,7 +2,8 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { DecisionActivities } from '../../activities/decisions.ts';
 import type { DispatchedTask, TaskActivities } from '../../activities/tasks.ts';
 import type { ApprovalState } from '../../domain/approval.ts';
-import { refuse } from '../../domain/refusal.ts';
+import type { DispatchOutcome } from '../../db/task-run.ts';
+import { refuse, type Refusal } from '../../domain/refusal.ts';
 import type { AgentCall, TaskState } from '../../domain/task.ts';
 
 export type Call = { activity: string; input: unknown };
@@ -29,6 +30,34 @@ export function fakeRecord(taskQueue: string, script: Script = {}) {
   let attempt = 0;
   const note = (activity: string, input: unknown): void => void calls.push({ activity, input });
 
+  function begin(taskId: string): DispatchOutcome {
+    if (!voided) {
+      voided = true;
+      approvals.set('apr_2', 'open');
+      return {
+        dispatched: false,
+        voided: true,
+        approvalId: 'apr_2',
+        expiresInMs: 3_600_000,
+        because: 'the configuration moved',
+      };
+    }
+    attempt += 1;
+    return {
+      dispatched: true,
+      key: `${taskId}:${attempt}`,
+      attempt,
+      agentId: 'agt_1',
+      agentName: 'keeper',
+      executor: script.executor ?? 'temporal',
+      taskQueue,
+      pickupTimeoutMs: 60_000,
+      heartbeatTimeoutMs: null,
+      timeoutMs: 30_000,
+      task: { id: taskId, type: 'repair.api.endpoint', target: 'probe:p', payload: { url: 'http://shop/' } },
+    };
+  }
+
   const task: TaskActivities = {
     claimRun(input) {
       note('claimRun', input);
@@ -43,36 +72,7 @@ export function fakeRecord(taskQueue: string, script: Script = {}) {
     },
     beginAttempt(input) {
       note('beginAttempt', input);
-      if (!voided) {
-        voided = true;
-        approvals.set('apr_2', 'open');
-        return Promise.resolve({
-          dispatched: false as const,
-          voided: true as const,
-          approvalId: 'apr_2',
-          expiresInMs: 3_600_000,
-          because: 'the configuration moved',
-        });
-      }
-      attempt += 1;
-      return Promise.resolve({
-        dispatched: true as const,
-        key: `${input.taskId}:${attempt}`,
-        attempt,
-        agentId: 'agt_1',
-        agentName: 'keeper',
-        executor: script.executor ?? 'temporal',
-        taskQueue,
-        pickupTimeoutMs: 60_000,
-        heartbeatTimeoutMs: null,
-        timeoutMs: 30_000,
-        task: {
-          id: input.taskId,
-          type: 'repair.api.endpoint',
-          target: 'probe:p',
-          payload: { url: 'http://shop/' },
-        },
-      });
+      return Promise.resolve(begin(input.taskId));
     },
     finishAttempt(input) {
       note('finishAttempt', input);
@@ -98,17 +98,21 @@ export function fakeRecord(taskQueue: string, script: Script = {}) {
     recordDecision(input) {
       note('recordDecision', input);
       const { approvalId = '', decision, requestId } = input.message;
-      if (requestId === undefined)
-        return Promise.resolve({
-          accepted: false as const,
-          ...refuse('FORBIDDEN', 'a signal needs a ticket'),
-        });
-      if (approvals.get(approvalId) !== 'open')
-        return Promise.resolve({ accepted: false as const, ...refuse('CONFLICT', 'already decided') });
+      const no = (refusal: Refusal) =>
+        Promise.resolve({ outcome: { accepted: false as const, ...refusal }, begun: null });
+      if (requestId === undefined) return no(refuse('FORBIDDEN', 'a signal needs a ticket'));
+      if (approvals.get(approvalId) !== 'open') return no(refuse('CONFLICT', 'already decided'));
       const state = decision === 'approve' ? 'approved' : 'rejected';
       approvals.set(approvalId, state);
-      const decidedAt = '2026-01-01T00:00:00.000Z';
-      return Promise.resolve({ accepted: true as const, approvalId, state, votesLeft: 0, decidedAt });
+      const outcome = {
+        accepted: true as const,
+        approvalId,
+        state,
+        votesLeft: 0,
+        decidedAt: '2026-01-01T00:00:00.000Z',
+      } as const;
+      const begins = state === 'approved' && input.beginTaskId !== null;
+      return Promise.resolve({ outcome, begun: begins ? begin(input.beginTaskId ?? '') : null });
     },
     expireApproval(input) {
       note('expireApproval', input);

@@ -65,7 +65,7 @@ describe('deciding', () => {
     );
     expect(acted).toMatchObject({ accepted: true, state: 'approved' });
     expect(result).toMatchObject({ state: 'success', attempt: 1 });
-    expect(names).toEqual(['claimRun', 'recordDecision', 'beginAttempt', 'runAgent', 'finishAttempt']);
+    expect(names).toEqual(['claimRun', 'recordDecision', 'runAgent', 'finishAttempt']);
   });
 
   test('in manual mode nothing runs until somebody dispatches', async () => {
