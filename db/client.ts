@@ -14,16 +14,10 @@ export type Database = {
   close(): Promise<void>;
 };
 
-// Nagle's algorithm holds back the second small packet of a statement, and postgres.js leaves it on.
-function openSocket({ host, port }: { host: string[]; port: number[] }): Promise<net.Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = net.connect({ host: host[0] ?? '127.0.0.1', port: port[0] ?? 5432, noDelay: true });
-    socket.once('error', reject);
-    socket.once('connect', () => {
-      socket.off('error', reject);
-      resolve(socket);
-    });
-  });
+// Nagle's algorithm holds back the second small packet of a statement, and postgres.js leaves it on. The socket is given
+// before it is connected: the driver never frees the place of a connection whose socket it did not see fail.
+function openSocket({ host, port }: { host: string[]; port: number[] }): net.Socket {
+  return net.connect({ host: host[0] ?? '127.0.0.1', port: port[0] ?? 5432, noDelay: true });
 }
 
 /**
