@@ -50,7 +50,7 @@ export async function connectTemporal({ config, stack, signal: ending }: Tempora
       if (sent === -1) return null;
       const markers = all.slice(sent).map((event) => event.markerRecordedEventAttributes?.details?.result);
       const payload = markers.find((result) => result?.payloads?.length)?.payloads?.[0];
-      return payload ? defaultPayloadConverter.fromPayload<SignalAnswer>(payload) : null;
+      return payload ? defaultPayloadConverter.fromPayload<{ outcome: SignalAnswer }>(payload).outcome : null;
     },
 
     async findScheduledRun(scheduleId, eventId) {

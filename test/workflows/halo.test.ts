@@ -142,13 +142,17 @@ describe('when HALO looks', () => {
   });
 });
 
-async function playCycle(find: (analyzer: AnalyzerName) => Issue[], mode: 'full' | 'light' = 'full') {
+async function playCycle(
+  find: (analyzer: AnalyzerName) => Issue[],
+  mode: 'full' | 'light' = 'full',
+  later: (taskQueue: string) => Promise<unknown> = () => Promise.resolve(),
+) {
   const taskQueue = aQueue('cycle');
   const halo = fakeHalo({ find });
   const activities = { ...halo.activities, ...fakeRecord(taskQueue).activities };
   const worker = await createWorker(environment, taskQueue, activities);
-  const result = await worker.runUntil(() =>
-    environment.client.workflow.execute<typeof haloCycle>('haloCycle', {
+  return worker.runUntil(async () => {
+    const result = await environment.client.workflow.execute<typeof haloCycle>('haloCycle', {
       workflowId: `halo-cycle/${taskQueue}`,
       taskQueue,
       args: [
@@ -159,25 +163,22 @@ async function playCycle(find: (analyzer: AnalyzerName) => Issue[], mode: 'full'
           requestedBy: 'prn_operator',
         },
       ],
-    }),
-  );
-  return { result, calls: halo.calls, taskQueue };
-}
-
-async function createAndRun<T>(taskQueue: string, wait: () => Promise<T>): Promise<T> {
-  const worker = await createWorker(environment, taskQueue, fakeRecord(taskQueue).activities);
-  return worker.runUntil(wait);
+    });
+    const after = await later(taskQueue);
+    return { result, after, calls: halo.calls, taskQueue };
+  });
 }
 
 describe('a cycle', () => {
   test('a weak point becomes a task that waits, and the task outlives the cycle', async () => {
-    const { result, taskQueue } = await playCycle((analyzer) =>
-      analyzer === 'endpoint-health' ? [anIssue()] : [],
+    // The server's clock skips ahead: nobody decides, so the task waits out its time after the cycle has ended.
+    const { result, after } = await playCycle(
+      (analyzer) => (analyzer === 'endpoint-health' ? [anIssue()] : []),
+      'full',
+      (cycle) => environment.client.workflow.getHandle(`task/tsk_${cycle}_0`).result(),
     );
     expect(result).toMatchObject({ step: 'completed', weakPoints: 1, proposals: 1 });
-    const task = environment.client.workflow.getHandle(`task/tsk_${taskQueue}_0`);
-    // The server's clock skips ahead: nobody decides, so the task waits out its time after the cycle has ended.
-    expect(await createAndRun(taskQueue, () => task.result())).toMatchObject({ state: 'expired' });
+    expect(after).toMatchObject({ state: 'expired' });
   });
 
   test('a broken analyzer is a finding and does not fail the cycle', async () => {
