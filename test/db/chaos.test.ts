@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import { beforeAll, expect, test } from 'vitest';
 import { change, type ChangeOutcome } from '../../db/change.ts';
@@ -55,13 +56,21 @@ function isConnectionLoss(error: unknown): boolean {
   return typeof code === 'string' && /^(57P01|CONNECT|ECONN|EPIPE|08)/.test(code);
 }
 
+const outOfPatience = Symbol('out of patience');
+
+/** An activity has a time limit: an answer that does not come is a lost one. */
+function patience(): Promise<typeof outOfPatience> {
+  return sleep(8_000, outOfPatience, { ref: false });
+}
+
 /** What every caller does: the same operation again, under the same key, until there is an answer. */
 async function untilAnswered<T>(operation: () => Promise<T>): Promise<T> {
   for (;;) {
     attempts += 1;
     const killing = attempts % 4 === 0 ? killOne() : undefined;
     try {
-      return await operation();
+      const answer = await Promise.race([operation(), patience()]);
+      if (answer !== outOfPatience) return answer as T;
     } catch (error) {
       if (!isConnectionLoss(error)) throw error;
     } finally {
