@@ -70,7 +70,7 @@ async function untilAnswered<T>(operation: () => Promise<T>): Promise<T> {
     const killing = attempts % 4 === 0 ? killOne() : undefined;
     try {
       const answer = await Promise.race([operation(), patience()]);
-      if (answer !== outOfPatience) return answer as T;
+      if (answer !== outOfPatience) return answer;
     } catch (error) {
       if (!isConnectionLoss(error)) throw error;
     } finally {
