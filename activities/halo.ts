@@ -17,7 +17,6 @@ import { analyzeAgents } from '../domain/analyzers/agent-health.ts';
 import { analyzeEndpoints } from '../domain/analyzers/endpoint-health.ts';
 import { type AnalyzerName, type Issue, worstFirst } from '../domain/analyzers/issue.ts';
 import type { HaloLimits, Proposal, WeakPoint } from '../domain/halo.ts';
-import { approvalPolicy } from '../domain/policy.ts';
 import { defaultTimeoutMs } from '../domain/task.ts';
 
 export type HaloActivities = ReturnType<typeof createHaloActivities>;
@@ -74,7 +73,7 @@ export function createHaloActivities({ database, limits }: { database: Database;
             originId: input.cycleId,
             dispatchMode: 'manual',
             timeoutMs: defaultTimeoutMs,
-            expiresInMs: approvalPolicy(proposal.risk).expiresInMs,
+            expiresInMs: null,
             binding:
               agent === null
                 ? null

@@ -1,6 +1,6 @@
 import type { Database } from '../db/client.ts';
 import { type DecisionRequestRow, getDecisionRequest, refuseRequest } from '../db/decision-requests.ts';
-import { getPrincipal } from '../db/principals.ts';
+import { actorOf, getPrincipal } from '../db/principals.ts';
 import { askOutcome, type AttemptEnd, cancelTask, finishAttempt } from '../db/task-end.ts';
 import { beginAttempt, claimRun, type Dispatch } from '../db/task-run.ts';
 import { isPermitted, type Permission } from '../domain/access.ts';
@@ -30,7 +30,11 @@ export function createTaskActivities({ database }: { database: Database }) {
       return refuse('FORBIDDEN', `There is no recorded request ${requestId} to ${action} ${workflowId}.`);
     const principal = await getPrincipal(db, request.principalId);
     const permission = permissionFor[action];
-    if (principal?.status === 'active' && permission !== undefined && isPermitted(principal.role, permission))
+    if (
+      principal?.status === 'active' &&
+      permission !== undefined &&
+      isPermitted(actorOf(principal), permission)
+    )
       return request;
     const refusal = refuse('FORBIDDEN', `${principal?.name ?? request.principalId} may not ${action} tasks.`);
     await refuseRequest(db, request, refusal);

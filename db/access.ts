@@ -13,6 +13,10 @@ export async function listKeys(db: Db, principalId: string): Promise<KeyRow[]> {
       label: keys.label,
       expiresAt: keys.expiresAt,
       revokedAt: keys.revokedAt,
+      scopes: keys.scopes,
+      issuedBy: keys.issuedBy,
+      rotatedFrom: keys.rotatedFrom,
+      lastUsedAt: keys.lastUsedAt,
       createdAt: keys.createdAt,
     })
     .from(keys)

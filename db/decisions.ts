@@ -13,7 +13,7 @@ import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
 import { type ApprovalRow, approvalFacts, databaseNow, getApproval } from './approvals.ts';
 import { change, recordedResult } from './change.ts';
 import type { Db } from './client.ts';
-import { getPrincipal, type PrincipalRow } from './principals.ts';
+import { actorOf, getPrincipal, type PrincipalRow } from './principals.ts';
 import { approvals } from './schema/index.ts';
 
 export type DecisionInput = {
@@ -48,7 +48,7 @@ export async function recordDecision(db: Db, input: DecisionInput): Promise<Deci
     if (principal === null) return denied(refuse('FORBIDDEN', `${input.principalId} is unknown here.`));
     const verdict = decide(
       approvalFacts(approval),
-      { ...input, principal, principalActive: principal.status === 'active' },
+      { ...input, principal: actorOf(principal), principalActive: principal.status === 'active' },
       nowMs,
     );
     const done = await writeDecision(db, input, approval, principal, verdict);

@@ -1,5 +1,5 @@
 import { and, asc, eq, gt, isNull, sql } from 'drizzle-orm';
-import type { Principal, PrincipalKind, Role } from '../domain/access.ts';
+import { permissionsOf, type Principal, type PrincipalKind } from '../domain/access.ts';
 import { eventTypes } from '../domain/events.ts';
 import { change, type ChangeOutcome } from './change.ts';
 import type { Db } from './client.ts';
@@ -24,19 +24,20 @@ export async function findKey(db: Db, keyId: string): Promise<KeyFacts | null> {
       hash: keys.hash,
       revoked: sql<boolean>`${keys.revokedAt} is not null`,
       expired: sql<boolean>`${keys.expiresAt} is not null and ${keys.expiresAt} <= now()`,
-      id: principals.id,
-      kind: principals.kind,
-      name: principals.name,
-      role: principals.role,
-      status: principals.status,
+      principal: principals,
     })
     .from(keys)
     .innerJoin(principals, eq(keys.principalId, principals.id))
     .where(eq(keys.id, keyId));
   if (row === undefined) return null;
-  const { id, kind, name, role } = row;
-  const { hash, expired, revoked } = row;
-  return { hash, expired, revoked, principal: { id, kind, name, role }, active: row.status === 'active' };
+  const { hash, expired, revoked, principal } = row;
+  return { hash, expired, revoked, principal: actorOf(principal), active: principal.status === 'active' };
+}
+
+/** The row as the rules see it. */
+export function actorOf(row: PrincipalRow): Principal {
+  const { id, kind, name, role, owner } = row;
+  return { id, kind, name, role, person: owner ?? id, permissions: permissionsOf(role) };
 }
 
 export async function getPrincipal(db: Db, id: string): Promise<PrincipalRow | null> {
@@ -53,36 +54,54 @@ export async function listPrincipals(db: Db, after: string, limit: number): Prom
     .limit(limit);
 }
 
-export type NewPrincipal = { id: string; kind: PrincipalKind; name: string; role: Role };
+export type NewPrincipal = {
+  id: string;
+  kind: PrincipalKind;
+  name: string;
+  role: string;
+  /** The person who answers for an agent or a service. */
+  owner?: string;
+};
 
 /** Creates a principal; unchanged when the id or the name is taken. */
 export async function createPrincipal(
   db: Db,
   input: NewPrincipal & { actor: string; opKey: string },
 ): Promise<ChangeOutcome<{ id: string }>> {
-  const { id, kind, name, role } = input;
+  const { id, kind, name, role, owner = null, actor } = input;
   return change(db, {
     opKey: input.opKey,
-    write: db.insert(principals).values({ id, kind, name, role }).onConflictDoNothing().returning().getSQL(),
+    write: db
+      .insert(principals)
+      .values({ id, kind, name, role, owner, createdBy: actor })
+      .onConflictDoNothing()
+      .returning()
+      .getSQL(),
     events: [
       {
         type: eventTypes.principalCreated,
         source: { type: 'system', id: 'access' },
-        payload: { principalId: id, kind, name, role },
+        payload: { principalId: id, kind, name, role, owner },
       },
     ],
     audit: {
-      actor: input.actor,
+      actor,
       action: 'principal.create',
       subjectKind: 'principal',
       subjectId: id,
-      detail: { kind, name, role },
+      detail: { kind, name, role, owner },
     },
     result: sql`jsonb_build_object('id', changed.id)`,
   });
 }
 
-export type NewKey = { id: string; principalId: string; label: string; hash: string; expiresAt: Date | null };
+export type NewKey = {
+  id: string;
+  principalId: string;
+  label: string;
+  hash: string;
+  expiresAt: Date | null;
+};
 
 /** Stores the hash of a new key. The key itself is shown once by the caller and kept nowhere. */
 export async function storeKey(
@@ -94,7 +113,7 @@ export async function storeKey(
     opKey: input.opKey,
     write: db
       .insert(keys)
-      .values({ id, principalId, label, hash, expiresAt })
+      .values({ id, principalId, label, hash, expiresAt, issuedBy: input.actor })
       .onConflictDoNothing()
       .returning()
       .getSQL(),

@@ -1,9 +1,10 @@
 import { and, eq, inArray, sql, type SQL } from 'drizzle-orm';
+import type { ApprovalKind } from '../domain/approval.ts';
 import { eventTypes } from '../domain/events.ts';
 import type { IssueSeverity } from '../domain/analyzers/issue.ts';
 import { canonical, type JsonObject } from '../domain/json.ts';
 import { taskWorkflowId } from '../domain/names.ts';
-import { approvalPolicy } from '../domain/policy.ts';
+import { approvalsNeeded, type Policy } from '../domain/policy.ts';
 import {
   approvedContent,
   type DispatchMode,
@@ -17,6 +18,7 @@ import {
 import { change, type ChangeOutcome, fromNow } from './change.ts';
 import type { Db } from './client.ts';
 import { derivedId, digest } from './ids.ts';
+import { policyFor } from './policies.ts';
 import { tasks } from './schema/index.ts';
 import type { TaskRow } from './tasks.ts';
 
@@ -37,7 +39,8 @@ export type NewTask = {
   requestedBy: string;
   dispatchMode: DispatchMode;
   timeoutMs: number;
-  expiresInMs: number;
+  /** Empty: as long as the policy gives. */
+  expiresInMs: number | null;
   binding: ExecutorBinding;
 };
 
@@ -52,28 +55,34 @@ export function approvalId(taskId: string, ordinal: number): string {
   return derivedId('apr', `${taskId}#${ordinal}`);
 }
 
-type ApprovalSeed = {
+export type ApprovalSeed = {
   id: string;
-  kind: 'task' | 'outcome';
+  kind: ApprovalKind;
   title: string;
   summary: JsonObject;
+  target: string;
+  type: string;
   risk: Risk;
   digest: string;
-  policyVersion: number;
+  policy: Policy;
   requestedBy: string;
-  approvals: number;
   workflowId: string;
-  expiresInMs: number;
+  /** Empty: as long as the policy gives. */
+  expiresInMs?: number | null;
 };
 
 /** Opens an approval for the row in `changed`; a part of the statement that creates the need for it. */
 export function openApproval(seed: ApprovalSeed): SQL {
+  const { policy } = seed;
   return sql`
-    insert into approvals (id, kind, subject_id, title, summary, risk, digest, policy_version, state, requested_by,
-                           required_approvals, workflow_id, expires_at)
+    insert into approvals (id, kind, subject_id, title, summary, target, type, risk, digest, policy_id, policy_version,
+                           rule, state, requested_by, requested_by_person, required_approvals, workflow_id, expires_at)
     select ${seed.id}, ${seed.kind}, changed.id, ${seed.title}, ${JSON.stringify(seed.summary)}::text::jsonb,
-           ${seed.risk}, ${seed.digest}, ${seed.policyVersion}::int, 'open', ${seed.requestedBy},
-           ${seed.approvals}::int, ${seed.workflowId}, ${fromNow(seed.expiresInMs)}
+           ${seed.target}, ${seed.type}, ${seed.risk}, ${seed.digest}, ${policy.id}, ${policy.version}::int,
+           ${JSON.stringify(policy.rule)}::text::jsonb, 'open', ${seed.requestedBy},
+           coalesce((select owner from principals p where p.id = ${seed.requestedBy}), ${seed.requestedBy}),
+           ${approvalsNeeded(policy.rule)}::int, ${seed.workflowId},
+           ${fromNow(seed.expiresInMs ?? policy.rule.expiresInMs)}
     from changed`;
 }
 
@@ -99,7 +108,7 @@ export async function createTask(
   op: { key: string; actor: string; requestDigest?: string },
 ): Promise<ChangeOutcome<CreatedTask>> {
   const { binding, expiresInMs, ...task } = input;
-  const policy = approvalPolicy(task.risk);
+  const policy = await policyFor(db, { kind: 'task', ...task });
   const workflowId = taskWorkflowId(task.id, 1);
   const row = {
     ...task,
@@ -122,9 +131,10 @@ export async function createTask(
         summary: approvalSummary(task, binding),
         risk: task.risk,
         digest: row.digest,
-        policyVersion: policy.version,
+        target: task.target,
+        type: task.type,
+        policy,
         requestedBy: task.requestedBy,
-        approvals: policy.approvals,
         workflowId,
         expiresInMs,
       }),

@@ -1,12 +1,12 @@
 import { and, eq, inArray, sql } from 'drizzle-orm';
 import { eventTypes } from '../domain/events.ts';
 import { storableText } from '../domain/json.ts';
-import { approvalPolicy } from '../domain/policy.ts';
 import { refuse, type Refusal } from '../domain/refusal.ts';
 import { type AgentResult, openTaskStates, type TaskState } from '../domain/task.ts';
 import { change } from './change.ts';
 import type { Db } from './client.ts';
 import { settleRequest } from './decisions.ts';
+import { policyFor } from './policies.ts';
 import { tasks } from './schema/index.ts';
 import { approvalId, approvalSummary, openApproval } from './task-create.ts';
 import { getTask } from './tasks.ts';
@@ -76,7 +76,8 @@ export async function askOutcome(
   const task = await getTask(db, input.taskId);
   if (task === null) return refuse('NOT_FOUND', `No task ${input.taskId}.`);
   const because = storableText(input.because);
-  const policy = approvalPolicy('low');
+  // What is asked is what happened, not whether it may: one person's word, however risky the work was.
+  const policy = await policyFor(db, { ...task, kind: 'outcome', risk: 'low' });
   const id = approvalId(task.id, task.outcomeUnknown ? task.approvals : task.approvals + 1);
   const outcome = await change(db, {
     opKey: input.opKey,
@@ -108,11 +109,11 @@ export async function askOutcome(
         },
         risk: task.risk,
         digest: task.digest,
-        policyVersion: policy.version,
+        target: task.target,
+        type: task.type,
+        policy,
         requestedBy: task.requestedBy,
-        approvals: 1,
         workflowId: task.workflowId,
-        expiresInMs: policy.expiresInMs,
       }),
     ],
     events: [
@@ -134,7 +135,7 @@ export async function askOutcome(
   });
   if (outcome.status === 'unchanged')
     return refuse('CONFLICT', `Task ${task.id} is ${task.state}; its outcome is not in question.`);
-  return { approvalId: id, expiresInMs: policy.expiresInMs };
+  return { approvalId: id, expiresInMs: policy.rule.expiresInMs };
 }
 
 /** Cancels a task that has not ended, and closes its open approvals; unchanged when it has. */

@@ -1,13 +1,13 @@
 import { and, eq, sql } from 'drizzle-orm';
 import { eventTypes } from '../domain/events.ts';
 import { taskWorkflowId } from '../domain/names.ts';
-import { approvalPolicy } from '../domain/policy.ts';
 import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
 import { checkRetry, type TaskState } from '../domain/task.ts';
 import { getAgent } from './agents.ts';
 import { getApproval } from './approvals.ts';
 import { change, recordedResult } from './change.ts';
 import type { Db } from './client.ts';
+import { policyFor } from './policies.ts';
 import { tasks } from './schema/index.ts';
 import { approvalId, approvalSummary, openApproval, taskDigest } from './task-create.ts';
 import { bindingOf } from './task-run.ts';
@@ -25,10 +25,13 @@ export async function retryTask(
 ): Promise<Retried | Refusal> {
   const task = await getTask(db, input.taskId);
   if (task === null) return refuse('NOT_FOUND', `No task ${input.taskId}.`);
-  const approval = await getApproval(db, task.approvalId);
-  const agent = task.agentId === null ? null : await getAgent(db, task.agentId);
+  const [approval, agent, policy] = await Promise.all([
+    getApproval(db, task.approvalId),
+    task.agentId === null ? null : getAgent(db, task.agentId),
+    policyFor(db, { kind: 'task', ...task }),
+  ]);
   const binding = bindingOf(agent);
-  const currentDigest = taskDigest({ ...task, binding });
+  const currentDigest = taskDigest({ ...task, binding, policyVersion: policy.version });
   const verdict = checkRetry({
     state: task.state,
     attempt: task.attempt,
@@ -39,7 +42,6 @@ export async function retryTask(
   if (isRefusal(verdict)) return (await recordedResult<Retried>(db, input.opKey)) ?? verdict;
   const run = task.run + 1;
   const workflowId = taskWorkflowId(task.id, run);
-  const policy = approvalPolicy(task.risk);
   const renewed = verdict === 'approval-void' ? approvalId(task.id, task.approvals + 1) : null;
   const outcome = await change<Retried>(db, {
     opKey: input.opKey,
@@ -54,7 +56,12 @@ export async function retryTask(
         updatedAt: sql`now()`,
         ...(renewed === null
           ? {}
-          : { approvalId: renewed, approvals: sql`${tasks.approvals} + 1`, digest: currentDigest }),
+          : {
+              approvalId: renewed,
+              approvals: sql`${tasks.approvals} + 1`,
+              digest: currentDigest,
+              policyVersion: policy.version,
+            }),
       })
       .where(and(eq(tasks.id, task.id), eq(tasks.state, 'failed'), eq(tasks.run, task.run)))
       .returning()
@@ -73,11 +80,11 @@ export async function retryTask(
               summary: { ...approvalSummary(task, binding), replaces: task.approvalId },
               risk: task.risk,
               digest: currentDigest,
-              policyVersion: policy.version,
+              target: task.target,
+              type: task.type,
+              policy,
               requestedBy: task.requestedBy,
-              approvals: policy.approvals,
               workflowId,
-              expiresInMs: policy.expiresInMs,
             }),
           ],
     events: [

@@ -2,7 +2,7 @@ import { and, eq, sql } from 'drizzle-orm';
 import type { ExecutorConfig, TemporalConfig } from '../domain/agent.ts';
 import { eventTypes } from '../domain/events.ts';
 import type { JsonObject } from '../domain/json.ts';
-import { approvalPolicy } from '../domain/policy.ts';
+import type { Policy } from '../domain/policy.ts';
 import { refuse, type Refusal } from '../domain/refusal.ts';
 import { checkDispatch, type Executor, type ExecutorBinding, type TaskState } from '../domain/task.ts';
 import { getAgent } from './agents.ts';
@@ -11,6 +11,7 @@ import { change, recordedResult } from './change.ts';
 import type { Db } from './client.ts';
 import type { DecisionRequestRow } from './decision-requests.ts';
 import { settleRequest } from './decisions.ts';
+import { policyFor } from './policies.ts';
 import { approvalId, approvalSummary, openApproval, taskDigest } from './task-create.ts';
 import { tasks } from './schema/index.ts';
 import { getTask, type TaskRow } from './tasks.ts';
@@ -90,15 +91,16 @@ export async function beginAttempt(
   const task = await getTask(db, input.taskId);
   if (task === null)
     return { dispatched: false, voided: false, ...refuse('NOT_FOUND', `No task ${input.taskId}.`) };
-  const [approval, agent] = await Promise.all([
+  const [approval, agent, policy] = await Promise.all([
     getApproval(db, task.approvalId),
     task.agentId === null ? null : getAgent(db, task.agentId),
+    policyFor(db, { kind: 'task', ...task }),
   ]);
   const usable = agent === null || agent.state === 'disabled' ? null : agent;
   const binding = bindingOf(usable);
   const repeated = await repetition(db, input.opKey, task, agent);
   if (repeated !== null) return repeated;
-  const currentDigest = taskDigest({ ...task, binding });
+  const currentDigest = taskDigest({ ...task, binding, policyVersion: policy.version });
   const refusal = checkDispatch({
     state: task.state,
     approvalState: approval?.state ?? null,
@@ -108,7 +110,8 @@ export async function beginAttempt(
     attempt: task.attempt,
     role: task.targetRole,
   });
-  if (refusal?.refused === 'STALE') return voidApproval(db, task, binding, currentDigest, input.opKey);
+  if (refusal?.refused === 'STALE')
+    return voidApproval(db, task, { binding, policy, digest: currentDigest }, input.opKey);
   if (refusal !== null || usable === null)
     return {
       dispatched: false,
@@ -219,20 +222,23 @@ function toDispatch(task: TaskRow, agent: AgentOfTask, attempt: number): Dispatc
   };
 }
 
+function whatMoved(task: TaskRow, binding: ExecutorBinding, policy: Policy): string {
+  if (binding === null) return 'the agent that was approved is gone';
+  if (policy.version !== task.policyVersion)
+    return `the policy is now ${policy.name}, version ${policy.version}`;
+  return `the configuration of agent ${binding.agentId} is now version ${binding.configVersion}`;
+}
+
 async function voidApproval(
   db: Db,
   task: TaskRow,
-  binding: ExecutorBinding,
-  currentDigest: string,
+  now: { binding: ExecutorBinding; policy: Policy; digest: string },
   opKey: string,
 ): Promise<DispatchOutcome> {
-  const policy = approvalPolicy(task.risk);
+  const { binding, policy, digest: currentDigest } = now;
   const ordinal = task.approvals + 1;
   const newApproval = approvalId(task.id, ordinal);
-  const because =
-    binding === null
-      ? 'the agent that was approved is gone'
-      : `the configuration of agent ${binding.agentId} is now version ${binding.configVersion}`;
+  const because = whatMoved(task, binding, policy);
   const outcome = await change<VoidResult>(db, {
     opKey: voidKey(opKey),
     write: db
@@ -240,6 +246,7 @@ async function voidApproval(
       .set({
         state: 'pending-approval',
         digest: currentDigest,
+        policyVersion: policy.version,
         approvalId: newApproval,
         approvals: ordinal,
         updatedAt: sql`now()`,
@@ -256,11 +263,11 @@ async function voidApproval(
         summary: { ...approvalSummary(task, binding), moved: because, replaces: task.approvalId },
         risk: task.risk,
         digest: currentDigest,
-        policyVersion: policy.version,
+        target: task.target,
+        type: task.type,
+        policy,
         requestedBy: task.requestedBy,
-        approvals: policy.approvals,
         workflowId: task.workflowId,
-        expiresInMs: policy.expiresInMs,
       }),
     ],
     events: [
@@ -279,7 +286,7 @@ async function voidApproval(
       subjectId: task.approvalId,
       detail: { task: task.id, because, newApprovalId: newApproval },
     },
-    result: sql`jsonb_build_object('approvalId', changed.approval_id, 'expiresInMs', ${policy.expiresInMs}::bigint,
+    result: sql`jsonb_build_object('approvalId', changed.approval_id, 'expiresInMs', ${policy.rule.expiresInMs}::bigint,
                                    'because', ${because}::text)`,
   });
   if (outcome.status === 'unchanged')

@@ -3,8 +3,9 @@ import { refuse, type Refusal } from './refusal.ts';
 export const principalKinds = ['human', 'agent', 'service'] as const;
 export type PrincipalKind = (typeof principalKinds)[number];
 
-export const roles = ['admin', 'operator', 'viewer', 'agent'] as const;
-export type Role = (typeof roles)[number];
+/** Roles that are always there; an admin can add others, each a name for a list of permissions. */
+export const builtInRoles = ['admin', 'operator', 'viewer', 'agent', 'break-glass'] as const;
+export type BuiltInRole = (typeof builtInRoles)[number];
 
 export const permissions = [
   'events:read',
@@ -15,6 +16,13 @@ export const permissions = [
   'tasks:progress',
   'approvals:read',
   'approvals:decide',
+  'approvals:break-glass',
+  'policies:read',
+  'policies:write',
+  'policies:enable',
+  'kill-switch:read',
+  'kill-switch:engage',
+  'kill-switch:release',
   'halo:read',
   'halo:run',
   'probes:read',
@@ -22,7 +30,13 @@ export const permissions = [
   'agents:read',
   'agents:write',
   'agents:beat',
+  'channels:read',
+  'channels:write',
   'audit:read',
+  'security:read',
+  'security:write',
+  'control:read',
+  'control:write',
   'access:read',
   'access:write',
 ] as const;
@@ -30,36 +44,81 @@ export type Permission = (typeof permissions)[number];
 
 const reads = permissions.filter((permission) => permission.endsWith(':read'));
 const readsForViewers = reads.filter((permission) => permission !== 'access:read');
+const neverForPeople: readonly Permission[] = ['agents:beat', 'tasks:progress'];
 
-const granted: Record<Role, readonly Permission[]> = {
-  admin: permissions.filter((permission) => permission !== 'agents:beat' && permission !== 'tasks:progress'),
+const granted: Record<BuiltInRole, readonly Permission[]> = {
+  // Breaking the glass needs a role of its own (TRUST 4.18): being an admin is not enough.
+  admin: permissions.filter(
+    (permission) => !neverForPeople.includes(permission) && permission !== 'approvals:break-glass',
+  ),
   operator: [
     ...readsForViewers,
     'events:write',
     'tasks:write',
     'tasks:dispatch',
     'approvals:decide',
+    'policies:enable',
+    'kill-switch:engage',
+    'kill-switch:release',
     'halo:run',
     'probes:write',
   ],
   viewer: readsForViewers,
   agent: ['events:write', 'tasks:read', 'tasks:write', 'tasks:progress', 'agents:beat'],
+  'break-glass': [...readsForViewers, 'approvals:break-glass'],
 };
 
-export type Principal = { id: string; kind: PrincipalKind; name: string; role: Role };
+function isBuiltIn(role: string): role is BuiltInRole {
+  return (builtInRoles as readonly string[]).includes(role);
+}
 
-/** Deny by default: a role may do what its row above lists and nothing else. */
-export function isPermitted(role: Role, permission: Permission): boolean {
-  return granted[role].includes(permission);
+/** What a built-in role may do; a role of another name may do nothing by itself. */
+export function permissionsOf(role: string): readonly Permission[] {
+  return isBuiltIn(role) ? granted[role] : [];
+}
+
+/**
+ * Who acts. `person` is the human who answers for this principal: itself for a human, the owner for an agent or a
+ * service; the four-eyes rule compares persons. `permissions` are strings `resource:action`, or
+ * `resource:action@target` for the targets that match only.
+ */
+export type Principal = {
+  id: string;
+  kind: PrincipalKind;
+  name: string;
+  role: string;
+  person: string;
+  permissions: readonly string[];
+};
+
+/** A scope is a target or the beginning of one with a `*` behind it. */
+export function matchesScope(scope: string, target: string): boolean {
+  return scope.endsWith('*') ? target.startsWith(scope.slice(0, -1)) : scope === target;
+}
+
+/** Deny by default: a principal may do what its permissions list and nothing else. */
+export function isPermitted(principal: Principal, permission: Permission, target?: string): boolean {
+  return principal.permissions.some((held) => {
+    const at = held.indexOf('@');
+    if (at < 0) return held === permission;
+    if (held.slice(0, at) !== permission) return false;
+    // Without a target in question a scoped permission opens the door; the object is asked about behind it.
+    return target === undefined || matchesScope(held.slice(at + 1), target);
+  });
 }
 
 /** Refuses with the permission that is missing and the roles that have it. */
-export function requirePermission(principal: Principal, permission: Permission): Refusal | null {
-  if (isPermitted(principal.role, permission)) return null;
-  const allowed = roles.filter((role) => isPermitted(role, permission));
+export function requirePermission(
+  principal: Principal,
+  permission: Permission,
+  target?: string,
+): Refusal | null {
+  if (isPermitted(principal, permission, target)) return null;
+  const holders = builtInRoles.filter((role) => permissionsOf(role).includes(permission));
+  const where = target === undefined ? '' : ` for ${target}`;
   return refuse(
     'FORBIDDEN',
-    `${principal.name} has the role ${principal.role}, which lacks ${permission}; it is held by: ${allowed.join(', ')}.`,
+    `${principal.name} has the role ${principal.role}, which lacks ${permission}${where}; it is held by: ${holders.join(', ')}.`,
     { permission },
   );
 }

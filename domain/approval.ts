@@ -10,8 +10,11 @@ import { refuse, type Refusal } from './refusal.ts';
 export const approvalStates = ['open', 'approved', 'rejected', 'expired', 'void', 'withdrawn'] as const;
 export type ApprovalState = (typeof approvalStates)[number];
 
-/** `task` asks "may this run?"; `outcome` asks "did this run take effect?" after an answer was lost. */
-export const approvalKinds = ['task', 'outcome'] as const;
+/**
+ * The kinds of work that wait at the gate. `outcome` is the odd one: it asks "did this attempt take effect?" after an
+ * answer was lost, where the others ask "may this be done?".
+ */
+export const approvalKinds = ['task', 'graft', 'deployment', 'fabric', 'remedy', 'outcome'] as const;
 export type ApprovalKind = (typeof approvalKinds)[number];
 
 export const decisions = ['approve', 'reject'] as const;
@@ -72,7 +75,7 @@ export function decide(approval: ApprovalFacts, request: DecisionFacts, nowMs: n
   const { principal } = request;
   if (principal.kind !== 'human')
     return refuse('FORBIDDEN', `${principal.name} is ${withArticle(principal.kind)}; only people decide.`);
-  if (!request.principalActive || !isPermitted(principal.role, 'approvals:decide'))
+  if (!request.principalActive || !isPermitted(principal, 'approvals:decide'))
     return refuse(
       'FORBIDDEN',
       `${principal.name} may not decide approvals; the permission is approvals:decide.`,

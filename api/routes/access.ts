@@ -11,7 +11,7 @@ import {
   storeKey,
   systemPrincipals,
 } from '../../db/principals.ts';
-import { isPermitted, permissions, principalKinds, roles } from '../../domain/access.ts';
+import { principalKinds } from '../../domain/access.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
@@ -25,7 +25,9 @@ const principalSchema = z
     id: z.string(),
     kind: z.enum(principalKinds),
     name: z.string(),
-    role: z.enum(roles),
+    role: z.string(),
+    owner: z.string().nullable(),
+    tier: z.string(),
     status: z.enum(['active', 'disabled']),
     createdAt: instant,
   })
@@ -53,8 +55,8 @@ const me = createRoute({
         id: z.string(),
         kind: z.enum(principalKinds),
         name: z.string(),
-        role: z.enum(roles),
-        permissions: z.array(z.enum(permissions)),
+        role: z.string(),
+        permissions: z.array(z.string()),
         agentId: z.string().nullable(),
       }),
     ),
@@ -138,7 +140,8 @@ const revoke = createRoute({
 });
 
 function principalView(row: PrincipalRow): z.infer<typeof principalSchema> {
-  return { ...row, createdAt: row.createdAt.toISOString() };
+  const { id, kind, name, role, owner, tier, status } = row;
+  return { id, kind, name, role, owner, tier, status, createdAt: row.createdAt.toISOString() };
 }
 
 const dayMs = 86_400_000;
@@ -151,10 +154,9 @@ export function addAccessRoutes(app: Api, deps: ApiDeps): void {
   }
 
   app.openapi(me, async (c) => {
-    const { id, kind, name, role } = c.get('principal');
+    const { id, kind, name, role, permissions: held } = c.get('principal');
     const agent = kind === 'agent' ? await findAgentByPrincipal(db, id) : null;
-    const allowed = permissions.filter((permission) => isPermitted(role, permission));
-    return c.json({ id, kind, name, role, permissions: allowed, agentId: agent?.id ?? null }, 200);
+    return c.json({ id, kind, name, role, permissions: [...held], agentId: agent?.id ?? null }, 200);
   });
 
   app.openapi(list, async (c) => {
@@ -177,7 +179,9 @@ export function addAccessRoutes(app: Api, deps: ApiDeps): void {
     const { id } = await requirePrincipal(c.req.valid('query').principalId);
     const rows = await listKeys(db, id);
     const items = rows.map((row) => ({
-      ...row,
+      id: row.id,
+      principalId: row.principalId,
+      label: row.label,
       expiresAt: row.expiresAt?.toISOString() ?? null,
       revokedAt: row.revokedAt?.toISOString() ?? null,
       createdAt: row.createdAt.toISOString(),

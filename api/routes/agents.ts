@@ -139,6 +139,7 @@ export function addAgentRoutes(app: Api, deps: ApiDeps): void {
       kind: 'agent',
       name,
       role: 'agent',
+      owner: actor,
       actor,
       opKey: `agent.principal:${principalId}`,
     });

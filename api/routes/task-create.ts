@@ -9,7 +9,6 @@ import { chooseAgent } from '../../domain/agent.ts';
 import { issueSeverities } from '../../domain/analyzers/issue.ts';
 import { maxPayloadBytes } from '../../domain/events.ts';
 import { canonical } from '../../domain/json.ts';
-import { approvalPolicy } from '../../domain/policy.ts';
 import { refuse } from '../../domain/refusal.ts';
 import {
   defaultTimeoutMs,
@@ -96,8 +95,7 @@ async function toNewTask(
     fingerprint: null,
     evidence: [],
     requestedBy: principal.id,
-    expiresInMs:
-      expiresInSeconds === undefined ? approvalPolicy(task.risk).expiresInMs : expiresInSeconds * 1000,
+    expiresInMs: expiresInSeconds === undefined ? null : expiresInSeconds * 1000,
     binding: await bindAgent(deps, input),
   };
 }

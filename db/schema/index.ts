@@ -1,4 +1,5 @@
 export * from './access.ts';
+export * from './gate.ts';
 export * from './log.ts';
 export * from './watch.ts';
 export * from './work.ts';

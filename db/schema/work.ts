@@ -3,6 +3,7 @@ import { bigserial, boolean, index, integer, jsonb, pgTable, text, uniqueIndex }
 import { approvalKinds, approvalStates, type Vote } from '../../domain/approval.ts';
 import { issueSeverities } from '../../domain/analyzers/issue.ts';
 import type { JsonObject } from '../../domain/json.ts';
+import type { PolicyRule } from '../../domain/policy.ts';
 import { dispatchModes, executors, risks, taskOrigins, taskRoles, taskStates } from '../../domain/task.ts';
 import { principals } from './access.ts';
 import { instant } from './columns.ts';
@@ -109,9 +110,20 @@ export const approvals = pgTable(
     summary: jsonb('summary').$type<JsonObject>().notNull(),
     risk: text('risk', { enum: risks }).notNull(),
     digest: text('digest').notNull(),
+    /** What it is about: the target and type of the work, for the inbox, for scopes and for past results. */
+    target: text('target').notNull().default(''),
+    type: text('type').notNull().default(''),
+    policyId: text('policy_id').notNull().default('built-in'),
     policyVersion: integer('policy_version').notNull(),
+    /** The rule as it was when the approval was opened. */
+    rule: jsonb('rule')
+      .$type<PolicyRule>()
+      .notNull()
+      .default(sql`'{}'::jsonb`),
     state: text('state', { enum: approvalStates }).notNull(),
     requestedBy: text('requested_by').notNull(),
+    /** The person behind the requester: itself, or the owner of an agent or a service. */
+    requestedByPerson: text('requested_by_person').notNull().default(''),
     requiredApprovals: integer('required_approvals').notNull(),
     votes: jsonb('votes').$type<Vote[]>().notNull().default([]),
     workflowId: text('workflow_id').notNull(),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createApp } from '../../api/app.ts';
 import { describeApi, operationsOf } from '../../api/document.ts';
-import { isPermitted, type Permission, roles } from '../../domain/access.ts';
+import { builtInRoles, permissionsOf } from '../../domain/access.ts';
 import { createTestApi, noDatabase, type Untyped } from '../support/api.ts';
 import { permissionTable } from './permission-table.ts';
 
@@ -62,8 +62,8 @@ describe('permissions', () => {
     }
     const allowed =
       permission === 'authenticated'
-        ? roles
-        : roles.filter((role) => isPermitted(role, permission as Permission));
+        ? builtInRoles
+        : builtInRoles.filter((role) => permissionsOf(role).some((held) => held === permission));
     expect([...allowed].sort()).toEqual([...(permissionTable[name] as string[])].sort());
   });
 });

@@ -1,11 +1,11 @@
-import type { Role } from '../../domain/access.ts';
+import type { BuiltInRole } from '../../domain/access.ts';
 
-const everybody: Role[] = ['admin', 'operator', 'viewer', 'agent'];
-const readers: Role[] = ['admin', 'operator', 'viewer'];
-const workers: Role[] = ['admin', 'operator'];
+const everybody: BuiltInRole[] = ['admin', 'operator', 'viewer', 'agent', 'break-glass'];
+const readers: BuiltInRole[] = ['admin', 'operator', 'viewer', 'break-glass'];
+const workers: BuiltInRole[] = ['admin', 'operator'];
 
 /** Who may call what, beside the document and written by hand: an operation that is missing here fails the build. */
-export const permissionTable: Record<string, Role[] | 'public'> = {
+export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'GET /healthz': 'public',
   'GET /readyz': 'public',
   'GET /v1/status': everybody,
@@ -53,7 +53,7 @@ export const permissionTable: Record<string, Role[] | 'public'> = {
 
   'GET /v1/principals': ['admin'],
   'POST /v1/principals': ['admin'],
-  'GET /v1/audit': ['admin', 'operator', 'viewer'],
+  'GET /v1/audit': readers,
   'GET /v1/keys': ['admin'],
   'POST /v1/keys': ['admin'],
   'POST /v1/keys/{id}/revoke': ['admin'],

@@ -1,3 +1,4 @@
+import { permissionsOf } from '../../domain/access.ts';
 import { randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { mintKey } from '../../api/keys.ts';
@@ -45,7 +46,14 @@ describe('keys', () => {
       expired: false,
       revoked: false,
       active: true,
-      principal: { id: people.operator, kind: 'human', name: expect.any(String), role: 'operator' },
+      principal: {
+        id: people.operator,
+        kind: 'human',
+        name: expect.any(String),
+        role: 'operator',
+        person: people.operator,
+        permissions: permissionsOf('operator'),
+      },
     });
     expect(await findKey(database.db, 'none')).toBeNull();
     expect(await keyExists(database.db, id)).toBe(true);

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { builtInPolicy } from '../../domain/policy.ts';
 import { getApproval } from '../../db/approvals.ts';
 import { newId } from '../../db/ids.ts';
 import { approvalId, attachEvidence, createTask, taskDigest } from '../../db/task-create.ts';
@@ -44,7 +45,7 @@ describe('a proposal', () => {
       votes: [],
       requestedBy: people.requester,
       workflowId: `task/${input.id}`,
-      digest: taskDigest({ ...input, policyVersion: 1 }),
+      digest: taskDigest({ ...input, policyVersion: builtInPolicy('high').version }),
     });
     expect(approval?.digest).toBe(task?.digest);
     expect(approval?.summary).toMatchObject({

@@ -1,62 +1,91 @@
 import { describe, expect, test } from 'vitest';
 import {
+  type BuiltInRole,
+  builtInRoles,
   isPermitted,
+  type Permission,
   permissions,
+  permissionsOf,
+  type Principal,
   principalKinds,
   requirePermission,
-  roles,
-  type Permission,
-  type Role,
 } from '../../domain/access.ts';
 
-const matrix: Record<Permission, Record<Role, boolean>> = {
-  'events:read': { admin: true, operator: true, viewer: true, agent: false },
-  'events:write': { admin: true, operator: true, viewer: false, agent: true },
-  'tasks:read': { admin: true, operator: true, viewer: true, agent: true },
-  'tasks:write': { admin: true, operator: true, viewer: false, agent: true },
-  'tasks:dispatch': { admin: true, operator: true, viewer: false, agent: false },
-  'tasks:progress': { admin: false, operator: false, viewer: false, agent: true },
-  'approvals:read': { admin: true, operator: true, viewer: true, agent: false },
-  'approvals:decide': { admin: true, operator: true, viewer: false, agent: false },
-  'halo:read': { admin: true, operator: true, viewer: true, agent: false },
-  'halo:run': { admin: true, operator: true, viewer: false, agent: false },
-  'probes:read': { admin: true, operator: true, viewer: true, agent: false },
-  'probes:write': { admin: true, operator: true, viewer: false, agent: false },
-  'agents:read': { admin: true, operator: true, viewer: true, agent: false },
-  'agents:write': { admin: true, operator: false, viewer: false, agent: false },
-  'agents:beat': { admin: false, operator: false, viewer: false, agent: true },
-  'audit:read': { admin: true, operator: true, viewer: true, agent: false },
-  'access:read': { admin: true, operator: false, viewer: false, agent: false },
-  'access:write': { admin: true, operator: false, viewer: false, agent: false },
+const holders: Record<Permission, BuiltInRole[]> = {
+  'events:read': ['admin', 'operator', 'viewer', 'break-glass'],
+  'events:write': ['admin', 'operator', 'agent'],
+  'tasks:read': ['admin', 'operator', 'viewer', 'agent', 'break-glass'],
+  'tasks:write': ['admin', 'operator', 'agent'],
+  'tasks:dispatch': ['admin', 'operator'],
+  'tasks:progress': ['agent'],
+  'approvals:read': ['admin', 'operator', 'viewer', 'break-glass'],
+  'approvals:decide': ['admin', 'operator'],
+  'approvals:break-glass': ['break-glass'],
+  'policies:read': ['admin', 'operator', 'viewer', 'break-glass'],
+  'policies:write': ['admin'],
+  'policies:enable': ['admin', 'operator'],
+  'kill-switch:read': ['admin', 'operator', 'viewer', 'break-glass'],
+  'kill-switch:engage': ['admin', 'operator'],
+  'kill-switch:release': ['admin', 'operator'],
+  'halo:read': ['admin', 'operator', 'viewer', 'break-glass'],
+  'halo:run': ['admin', 'operator'],
+  'probes:read': ['admin', 'operator', 'viewer', 'break-glass'],
+  'probes:write': ['admin', 'operator'],
+  'agents:read': ['admin', 'operator', 'viewer', 'break-glass'],
+  'agents:write': ['admin'],
+  'agents:beat': ['agent'],
+  'channels:read': ['admin', 'operator', 'viewer', 'break-glass'],
+  'channels:write': ['admin'],
+  'audit:read': ['admin', 'operator', 'viewer', 'break-glass'],
+  'security:read': ['admin', 'operator', 'viewer', 'break-glass'],
+  'security:write': ['admin'],
+  'control:read': ['admin', 'operator', 'viewer', 'break-glass'],
+  'control:write': ['admin'],
+  'access:read': ['admin'],
+  'access:write': ['admin'],
 };
 
+function aPrincipal(role: string, held: readonly string[] = permissionsOf(role)): Principal {
+  return { id: 'prn_1', kind: 'human', name: 'Kim', role, person: 'prn_1', permissions: held };
+}
+
 const cases = permissions.flatMap((permission) =>
-  roles.map((role) => [role, permission, matrix[permission][role]] as const),
+  builtInRoles.map((role) => [role, permission, holders[permission].includes(role)] as const),
 );
 
 describe('isPermitted', () => {
   test('the table of this test names every permission', () => {
-    expect(Object.keys(matrix).sort()).toEqual([...permissions].sort());
+    expect(Object.keys(holders).sort()).toEqual([...permissions].sort());
   });
 
   test.each(cases)('%s, %s: %s', (role, permission, expected) => {
-    expect(isPermitted(role, permission)).toBe(expected);
+    expect(isPermitted(aPrincipal(role), permission)).toBe(expected);
   });
 
   test('what nobody listed is denied', () => {
-    for (const role of roles) expect(isPermitted(role, 'everything:*' as Permission)).toBe(false);
+    for (const role of [...builtInRoles, 'unheard-of'])
+      expect(isPermitted(aPrincipal(role), 'everything:*' as Permission)).toBe(false);
+  });
+
+  test('a scoped permission holds for the targets that match, and opens the door where none is in question', () => {
+    const scoped = aPrincipal('custom', ['tasks:write@probe:*', 'tasks:dispatch@shop']);
+    expect(isPermitted(scoped, 'tasks:write', 'probe:1')).toBe(true);
+    expect(isPermitted(scoped, 'tasks:write', 'shop')).toBe(false);
+    expect(isPermitted(scoped, 'tasks:write')).toBe(true);
+    expect(isPermitted(scoped, 'tasks:dispatch', 'shop')).toBe(true);
+    expect(isPermitted(scoped, 'tasks:dispatch', 'shopping')).toBe(false);
+    expect(isPermitted(scoped, 'tasks:read', 'probe:1')).toBe(false);
   });
 });
 
 describe('requirePermission', () => {
   test.each(cases)('%s, %s: %s, and a refusal names who holds it', (role, permission, allowed) => {
     for (const kind of principalKinds) {
-      const refusal = requirePermission({ id: 'prn_1', kind, name: 'Kim', role }, permission);
+      const refusal = requirePermission({ ...aPrincipal(role), kind }, permission);
       if (allowed) expect(refusal).toBeNull();
       else {
         expect(refusal).toMatchObject({ refused: 'FORBIDDEN', details: { permission } });
-        for (const holder of roles.filter((other) => matrix[permission][other]))
-          expect(refusal?.message).toContain(holder);
+        for (const holder of holders[permission]) expect(refusal?.message).toContain(holder);
       }
     }
   });

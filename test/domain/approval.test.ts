@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Principal } from '../../domain/access.ts';
+import { permissionsOf, type Principal } from '../../domain/access.ts';
 import {
   type ApprovalFacts,
   approvalStates,
@@ -14,7 +14,9 @@ import { propertyRuns } from './runs.ts';
 const now = 1_000_000;
 
 function aPrincipal(given: Partial<Principal> = {}): Principal {
-  return { id: 'prn_operator', kind: 'human', name: 'Olga', role: 'operator', ...given };
+  const { id = 'prn_operator', role = 'operator' } = given;
+  const permissions = permissionsOf(role);
+  return { id, kind: 'human', name: 'Olga', role, person: id, permissions, ...given };
 }
 
 function anApproval(given: Partial<ApprovalFacts> = {}): ApprovalFacts {
@@ -89,7 +91,7 @@ const wrongs: { name: string; code: string; says: string; break: (at: Scene) => 
     name: 'the decider lacks the role',
     code: 'FORBIDDEN',
     says: 'approvals:decide',
-    break: (at) => (at.decision.principal = { ...at.decision.principal, role: 'viewer' }),
+    break: (at) => (at.decision.principal = aPrincipal({ role: 'viewer' })),
   },
   {
     name: 'the decider requested it',

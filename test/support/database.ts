@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import postgres from 'postgres';
 import { afterAll, inject } from 'vitest';
 import { type Database, openDatabase } from '../../db/client.ts';
+import type { BuiltInRole } from '../../domain/access.ts';
 import { createPrincipal, systemPrincipals } from '../../db/principals.ts';
 import { templateName, testPasswords } from './database-setup.ts';
 
@@ -35,16 +36,12 @@ export async function openTestDatabase(connections = 10): Promise<TestDatabase> 
   return { ...database, url: url.href, root };
 }
 
-export type People = Record<'requester' | 'admin' | 'operator' | 'viewer' | 'agent', string>;
+export type People = Record<'requester' | 'admin' | 'operator' | 'viewer' | 'agent' | 'breakGlass', string>;
 
 /** One principal of each kind that the rules tell apart, and HALO itself. */
 export async function createPeople(database: Database): Promise<People> {
   const suffix = randomBytes(4).toString('hex');
-  const make = async (
-    name: string,
-    kind: 'human' | 'agent' | 'service',
-    role: 'admin' | 'operator' | 'viewer' | 'agent',
-  ) => {
+  const make = async (name: string, kind: 'human' | 'agent' | 'service', role: BuiltInRole) => {
     const id = `prn_${name}_${suffix}`;
     await createPrincipal(database.db, {
       id,
@@ -70,5 +67,6 @@ export async function createPeople(database: Database): Promise<People> {
     operator: await make('operator', 'human', 'operator'),
     viewer: await make('viewer', 'human', 'viewer'),
     agent: await make('agent', 'agent', 'agent'),
+    breakGlass: await make('breakGlass', 'human', 'break-glass'),
   };
 }

@@ -1,0 +1,72 @@
+CREATE SEQUENCE "public"."policy_versions" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 100 CACHE 1;--> statement-breakpoint
+CREATE TABLE "grants" (
+	"id" text PRIMARY KEY NOT NULL,
+	"principal_id" text NOT NULL,
+	"role" text NOT NULL,
+	"scope" text DEFAULT '*' NOT NULL,
+	"reason" text NOT NULL,
+	"granted_by" text NOT NULL,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"expires_at" timestamp (3) with time zone,
+	"revoked_at" timestamp (3) with time zone
+);
+--> statement-breakpoint
+CREATE TABLE "group_members" (
+	"group_name" text NOT NULL,
+	"principal_id" text NOT NULL,
+	"added_by" text NOT NULL,
+	"added_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "group_members_group_name_principal_id_pk" PRIMARY KEY("group_name","principal_id")
+);
+--> statement-breakpoint
+CREATE TABLE "groups" (
+	"name" text PRIMARY KEY NOT NULL,
+	"description" text NOT NULL,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "roles" (
+	"name" text PRIMARY KEY NOT NULL,
+	"description" text NOT NULL,
+	"permissions" jsonb NOT NULL,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "policies" (
+	"id" text PRIMARY KEY NOT NULL,
+	"name" text NOT NULL,
+	"version" integer DEFAULT nextval('policy_versions') NOT NULL,
+	"place" integer NOT NULL,
+	"match" jsonb NOT NULL,
+	"rule" jsonb NOT NULL,
+	"enabled" boolean DEFAULT false NOT NULL,
+	"edited_by" text NOT NULL,
+	"enabled_by" text,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "policies_name_unique" UNIQUE("name"),
+	CONSTRAINT "policies_version_unique" UNIQUE("version")
+);
+--> statement-breakpoint
+ALTER TABLE "keys" ADD COLUMN "scopes" jsonb;--> statement-breakpoint
+ALTER TABLE "keys" ADD COLUMN "issued_by" text;--> statement-breakpoint
+ALTER TABLE "keys" ADD COLUMN "rotated_from" text;--> statement-breakpoint
+ALTER TABLE "keys" ADD COLUMN "last_used_at" timestamp (3) with time zone;--> statement-breakpoint
+ALTER TABLE "principals" ADD COLUMN "owner" text;--> statement-breakpoint
+ALTER TABLE "principals" ADD COLUMN "tier" text DEFAULT 'founder' NOT NULL;--> statement-breakpoint
+ALTER TABLE "principals" ADD COLUMN "oidc_subject" text;--> statement-breakpoint
+ALTER TABLE "principals" ADD COLUMN "created_by" text;--> statement-breakpoint
+ALTER TABLE "principals" ADD COLUMN "role_by" text;--> statement-breakpoint
+ALTER TABLE "principals" ADD COLUMN "role_since" timestamp (3) with time zone DEFAULT now() NOT NULL;--> statement-breakpoint
+ALTER TABLE "approvals" ADD COLUMN "target" text DEFAULT '' NOT NULL;--> statement-breakpoint
+ALTER TABLE "approvals" ADD COLUMN "type" text DEFAULT '' NOT NULL;--> statement-breakpoint
+ALTER TABLE "approvals" ADD COLUMN "policy_id" text DEFAULT 'built-in' NOT NULL;--> statement-breakpoint
+ALTER TABLE "approvals" ADD COLUMN "rule" jsonb DEFAULT '{}'::jsonb NOT NULL;--> statement-breakpoint
+ALTER TABLE "approvals" ADD COLUMN "requested_by_person" text DEFAULT '' NOT NULL;--> statement-breakpoint
+ALTER TABLE "grants" ADD CONSTRAINT "grants_principal_id_principals_id_fk" FOREIGN KEY ("principal_id") REFERENCES "public"."principals"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "group_members" ADD CONSTRAINT "group_members_group_name_groups_name_fk" FOREIGN KEY ("group_name") REFERENCES "public"."groups"("name") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "group_members" ADD CONSTRAINT "group_members_principal_id_principals_id_fk" FOREIGN KEY ("principal_id") REFERENCES "public"."principals"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+CREATE INDEX "grants_by_principal" ON "grants" USING btree ("principal_id");--> statement-breakpoint
+CREATE INDEX "groups_of_member" ON "group_members" USING btree ("principal_id");--> statement-breakpoint
+ALTER TABLE "principals" ADD CONSTRAINT "principals_oidc_subject_unique" UNIQUE("oidc_subject");
