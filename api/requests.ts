@@ -45,8 +45,9 @@ export async function askRun(
   const said = await deps.temporal.ask(ask);
   if ('answer' in said) {
     const { answer } = said;
-    if (!answer.accepted) throwRefusal(refuse(answer.refused, answer.message, answer.details));
-    return { requestId, delivered: true };
+    if (answer.accepted) return { requestId, delivered: true };
+    const refusal = refuse(answer.refused, answer.message, answer.details);
+    throwRefusal(await tellWhoWasFaster(refusal, settled));
   }
   if (said.silent === 'paused' && ask.name === 'decide') await signalInstead(deps, ask);
   return { requestId, delivered: await wasRecorded(deps, requestId, settled) };
@@ -96,6 +97,11 @@ async function signalInstead(deps: ApiDeps, ask: Extract<RunAsk, { name: 'decide
   }
 }
 
+/** A run that has closed, or that was asked too often at once, says no without knowing who was faster; the record does. */
+async function tellWhoWasFaster(refusal: Refusal, settled: () => Promise<Refusal | null>): Promise<Refusal> {
+  return (refusal.refused === 'CONFLICT' ? await settled() : null) ?? refusal;
+}
+
 /** The run gave no answer: it may have recorded the request all the same, or somebody else was faster. */
 async function wasRecorded(
   deps: ApiDeps,
@@ -108,7 +114,8 @@ async function wasRecorded(
   if (row.state === 'refused') {
     const { refused, message } = row.outcome ?? {};
     const code = refusalCodes.find((known) => known === refused) ?? 'CONFLICT';
-    throwRefusal(refuse(code, typeof message === 'string' ? message : 'The run refused this.'));
+    const refusal = refuse(code, typeof message === 'string' ? message : 'The run refused this.');
+    throwRefusal(await tellWhoWasFaster(refusal, settled));
   }
   const refusal = await settled();
   if (refusal === null) return false;

@@ -1,0 +1,152 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { NativeConnection, Worker } from '@temporalio/worker';
+import postgres from 'postgres';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { AgentCall } from '../../domain/task.ts';
+import { type Answer, startTestStack, type TestStack } from '../support/stack.ts';
+import { aQueue } from '../support/worker.ts';
+
+const rounds = Number(process.env.DREAMNET_TEST_ROUNDS ?? 200);
+const people = 32;
+
+type Task = { id: string; approvalId: string; digest: string; state: string };
+type Person = { id: string; name: string; key: string };
+type Problem = { code: string; details: { decidedBy: string; decidedAt: string; state: string } };
+
+let stack: TestStack;
+let apis: string[];
+let voters: Person[];
+let second: ChildProcess;
+const effects = new Map<string, number>();
+
+/** A second API process on the same database and Temporal. */
+async function startSecondApi(): Promise<string> {
+  const secrets = join(stack.dataDir, 'secrets');
+  second = spawn(process.execPath, ['api/main.ts'], {
+    cwd: join(import.meta.dirname, '../..'),
+    stdio: ['ignore', 'pipe', 'ignore'],
+    env: {
+      ...stack.temporal,
+      DATABASE_URL: stack.databaseUrl,
+      DREAMNET_DATA_DIR: stack.dataDir,
+      DREAMNET_KEY_PEPPER_FILE: join(secrets, 'key-pepper'),
+      DREAMNET_TICKET_PRIVATE_KEY_FILE: join(secrets, 'ticket-private.pem'),
+      DREAMNET_AGENT_ROOT_FILE: join(secrets, 'agent-root'),
+      LOG_LEVEL: 'warn',
+      PORT: '0',
+    },
+  });
+  if (second.stdout === null) throw new Error('the second API has no standard output');
+  const [said] = (await once(createInterface(second.stdout), 'line')) as [string];
+  return `http://127.0.0.1:${(JSON.parse(said) as { port: number }).port}`;
+}
+
+async function aPerson(number: number): Promise<Person> {
+  const name = `voter-${number}`;
+  const made = await stack.admin<{ id: string }>('POST', '/v1/principals', { name, role: 'operator' });
+  expect(made.status).toBe(201);
+  const { id } = made.body;
+  const issued = await stack.admin<{ key: string }>('POST', '/v1/keys', { principalId: id, label: name });
+  expect(issued.status).toBe(201);
+  return { id, name, key: issued.body.key };
+}
+
+beforeAll(async () => {
+  stack = await startTestStack();
+  const sql = postgres(stack.databaseUrl, { max: 1 });
+  await sql`update principals set tier = 'unmetered'`;
+  voters = [];
+  for (let number = 1; number <= people; number += 1) voters.push(await aPerson(number));
+  await sql`update principals set tier = 'unmetered'`;
+  await sql.end();
+  apis = [stack.urls.api, await startSecondApi()];
+  const taskQueue = aQueue('many-deciders');
+  const { status } = await stack.admin('POST', '/v1/agents', {
+    name: 'counter',
+    role: 'DeployKeeper',
+    capabilities: ['count.*'],
+    executor: 'temporal',
+    config: { taskQueue },
+  });
+  expect(status).toBe(201);
+  const connection = await NativeConnection.connect({ address: stack.temporal.TEMPORAL_ADDRESS ?? '' });
+  const worker = await Worker.create({
+    connection,
+    taskQueue,
+    activities: {
+      runAgent(call: AgentCall) {
+        effects.set(call.task.id, (effects.get(call.task.id) ?? 0) + 1);
+        return { ok: true, summary: 'counted' };
+      },
+    },
+  });
+  const ended = worker.run();
+  afterAll(async () => {
+    worker.shutdown();
+    await ended;
+    await connection.close();
+    second.kill('SIGTERM');
+  });
+}, 240_000);
+
+async function aTask(round: number): Promise<Task> {
+  const { status, body } = await stack.admin<Task>('POST', '/v1/tasks', {
+    type: 'count.once',
+    title: `Round ${round}`,
+    target: `round:${round}`,
+    targetRole: 'DeployKeeper',
+    dispatchMode: 'auto',
+  });
+  expect(status).toBe(201);
+  return body;
+}
+
+async function decide(task: Task, voter: Person, at: number): Promise<Answer> {
+  const response = await fetch(`${apis[at % 2]}/v1/approvals/${task.approvalId}/decision`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${voter.key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({
+      decision: at % 3 === 2 ? 'reject' : 'approve',
+      digest: task.digest,
+      reason: 'seen',
+    }),
+  });
+  return { status: response.status, body: (await response.json()) as never, headers: response.headers };
+}
+
+describe('32 people decide at one instant, over two API processes', () => {
+  test(`one decision counts in each of ${rounds} rounds, every other one learns who was faster and when`, async () => {
+    const approved: string[] = [];
+    for (let round = 0; round < rounds; round += 1) {
+      const task = await aTask(round);
+      const answers = await Promise.all(voters.map((voter, at) => decide(task, voter, at + round)));
+      const won = answers.flatMap(({ status }, at) => (status === 200 ? [voters[at]] : []));
+      expect(won, `round ${round}: ${answers.map(({ status }) => status).join(' ')}`).toHaveLength(1);
+      const { body } = await stack.operator<{ state: string; votes: { name: string; at: string }[] }>(
+        'GET',
+        `/v1/approvals/${task.approvalId}`,
+      );
+      expect(body.votes.map(({ name }) => name)).toEqual([won[0]?.name]);
+      for (const { status, body: problem } of answers.filter((answer) => answer.status !== 200)) {
+        const { code, details } = problem as unknown as Problem;
+        expect({ status, code, by: details.decidedBy, state: details.state }).toEqual({
+          status: 409,
+          code: 'CONFLICT',
+          by: won[0]?.name,
+          state: body.state,
+        });
+        expect(details.decidedAt).toMatch(/^\d{4}-/);
+      }
+      if (body.state === 'approved') approved.push(task.id);
+    }
+    await expect.poll(() => effects.size, { timeout: 60_000 }).toBe(approved.length);
+    expect([...effects.keys()].sort()).toEqual([...approved].sort());
+    expect(Math.max(0, ...effects.values())).toBe(approved.length === 0 ? 0 : 1);
+    // Void unless both ways of ending were seen.
+    expect(approved.length).toBeGreaterThan(0);
+    expect(approved.length).toBeLessThan(rounds);
+  }, 900_000);
+});
