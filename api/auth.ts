@@ -38,12 +38,16 @@ function unauthenticated(message: string): ProblemError {
   return new ProblemError('UNAUTHENTICATED', message);
 }
 
-export type Access = Permission | 'authenticated';
+/** One permission, any of several, or none but a valid key. */
+export type Access = Permission | readonly [Permission, ...Permission[]] | 'authenticated';
 
 function allow(access: Access): MiddlewareHandler<ApiEnv> {
+  const permissions: readonly Permission[] =
+    access === 'authenticated' ? [] : typeof access === 'string' ? [access] : access;
   return async (c, next) => {
-    const refusal = access === 'authenticated' ? null : requirePermission(c.get('principal'), access);
-    if (refusal !== null) throwRefusal(refusal);
+    const refusals = permissions.map((permission) => requirePermission(c.get('principal'), permission));
+    const [refusal = null] = refusals;
+    if (refusal !== null && !refusals.includes(null)) throwRefusal(refusal);
     await next();
   };
 }
@@ -54,5 +58,9 @@ function allow(access: Access): MiddlewareHandler<ApiEnv> {
  */
 export function guard(access: Access, options: { maxBytes?: number } = {}) {
   const middleware: MiddlewareHandler<ApiEnv>[] = [allow(access), readBody(options.maxBytes)];
-  return { middleware, security: [{ key: [] }], 'x-permission': access };
+  return {
+    middleware,
+    security: [{ key: [] }],
+    'x-permission': typeof access === 'string' ? access : access.join(' or '),
+  };
 }
