@@ -1,4 +1,6 @@
 import { type KeyObject, verify } from 'node:crypto';
+import { type EditInput, recordEdit } from '../db/approval-edit.ts';
+import { type NudgeInput, nudgeApproval } from '../db/approval-nudge.ts';
 import { getApproval } from '../db/approvals.ts';
 import { auditRefusal } from '../db/change.ts';
 import type { Database } from '../db/client.ts';
@@ -6,6 +8,7 @@ import { type DecisionRequestRow, getDecisionRequest, refuseRequest } from '../d
 import { type DecisionInput, expireApproval, recordDecision } from '../db/decisions.ts';
 import { beginAttempt, type DispatchOutcome } from '../db/task-run.ts';
 import { type ApprovalMessage, type DecisionOutcome, decisions } from '../domain/approval.ts';
+import { eventTypes, type NewEvent } from '../domain/events.ts';
 import { storableText } from '../domain/json.ts';
 import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
 import { checkTicket, parseClaims } from '../domain/ticket.ts';
@@ -29,23 +32,31 @@ type Received = {
 };
 /** What the sender is told, and the attempt that began with it. */
 type Answered = { outcome: DecisionOutcome; begun: DispatchOutcome | null };
-type Proven = Omit<DecisionInput, 'opKey' | 'workflowId'> & { request: DecisionRequestRow | null };
+type Proof = { request: DecisionRequestRow | null };
+type Decided = Omit<DecisionInput, 'opKey' | 'workflowId'>;
+type Edited = Omit<EditInput, 'opKey' | 'workflowId'> & { decision: 'edit' };
+type Proven = (Decided | Edited) & Proof;
+/** A signature that is not this system's is an attack, not a mistake. */
+type Unproven = Refusal & { forged?: true };
 
 /** Decisions as they reach a run: the proof is checked here, the rule and the record are `db/decisions.ts`. */
 export function createDecisionActivities({ database, ticketKey, acceptRawSignals }: Deps) {
   const { db } = database;
 
-  function proofOf(message: ApprovalMessage, workflowId: string): Promise<Proven | Refusal> {
+  function proofOf(message: ApprovalMessage, workflowId: string): Promise<Proven | Unproven> {
     if (message.ticket !== undefined) return byTicket(message.ticket, workflowId);
     if (message.requestId !== undefined) return byRequest(message.requestId, workflowId);
     return bySender(message);
   }
 
-  async function byTicket(ticket: string, workflowId: string): Promise<Proven | Refusal> {
+  async function byTicket(ticket: string, workflowId: string): Promise<Proven | Unproven> {
     const [text = '', signature = ''] = ticket.split('.');
     const signed = Buffer.from(text, 'base64url');
     if (!verify(null, signed, ticketKey, Buffer.from(signature, 'base64url')))
-      return refuse('FORBIDDEN', 'This is not a ticket of this system; print one with `dreamnet ticket`.');
+      return {
+        ...refuse('FORBIDDEN', 'This is not a ticket of this system; print one with `dreamnet ticket`.'),
+        forged: true,
+      };
     const claims = parseClaims(signed.toString('utf8'));
     if (claims === null) return refuse('FORBIDDEN', 'This ticket cannot be read; print a new one.');
     const refusal = checkTicket(claims, workflowId, Date.now());
@@ -55,14 +66,14 @@ export function createDecisionActivities({ database, ticketKey, acceptRawSignals
       await refuseRequest(db, request, refusal);
       return refusal;
     }
-    const { approvalId, decision, principalId, digest, reason } = claims;
-    return { approvalId, decision, principalId, digest, reason, requestId: claims.jti, request };
+    const { jti, workflowId: _run, expiresAtMs: _expiry, ...decided } = claims;
+    return { ...decided, ...presented(request), requestId: jti, request };
   }
 
   async function byRequest(requestId: string, workflowId: string): Promise<Proven | Refusal> {
     const request = await getDecisionRequest(db, requestId);
     const { action, approvalId, digest } = request ?? { action: null, approvalId: null, digest: null };
-    const decides = action === 'approve' || action === 'reject';
+    const decides = action === 'approve' || action === 'reject' || action === 'edit';
     if (request === null || !decides || approvalId === null || digest === null || request.source !== 'api')
       return refuse('FORBIDDEN', `There is no recorded decision ${requestId}.`);
     if (request.workflowId !== workflowId)
@@ -71,7 +82,10 @@ export function createDecisionActivities({ database, ticketKey, acceptRawSignals
         `Decision ${requestId} is for ${request.workflowId}, not for ${workflowId}.`,
       );
     const { principalId, reason } = request;
-    return { approvalId, decision: action, principalId, digest, reason, requestId, request };
+    const asked = { approvalId, principalId, digest, reason, requestId, request, ...presented(request) };
+    if (action === 'edit') return { ...asked, decision: action, content: request.content ?? {} };
+    const { guidance, acknowledgedFindings, breakGlass } = request;
+    return { ...asked, decision: action, guidance, acknowledgedFindings, breakGlass };
   }
 
   async function bySender(message: ApprovalMessage): Promise<Proven | Refusal> {
@@ -81,13 +95,14 @@ export function createDecisionActivities({ database, ticketKey, acceptRawSignals
         'A signal counts only with a decision ticket: print one with `dreamnet ticket APPROVAL approve`.',
       );
     const { approvalId, decision, principalId } = message;
-    const decides = decision !== undefined && decisions.includes(decision);
-    if (approvalId === undefined || !decides || principalId === undefined)
+    const decided = decisions.find((known) => known === decision);
+    if (approvalId === undefined || decided === undefined || principalId === undefined)
       return refuse('INVALID', 'A raw signal needs approvalId, decision and principalId.');
     const approval = await getApproval(db, approvalId);
     const digest = message.digest ?? approval?.digest ?? '';
-    const reason = message.reason ?? null;
-    return { approvalId, decision, principalId, digest, reason, requestId: null, request: null };
+    const { reason = null, guidance = null, acknowledgedFindings = [] } = message;
+    const said = { reason, guidance, acknowledgedFindings };
+    return { approvalId, decision: decided, principalId, digest, ...said, requestId: null, request: null };
   }
 
   async function settle(received: Received): Promise<DecisionOutcome> {
@@ -102,11 +117,21 @@ export function createDecisionActivities({ database, ticketKey, acceptRawSignals
         subjectId: workflowId,
         detail: { approvalId: (said.approvalId ?? '').slice(0, 100) },
       };
-      await auditRefusal(db, `${opKey}:refused`, audit, proven);
-      return { accepted: false, ...proven };
+      const { forged, ...refusal } = proven;
+      await auditRefusal(
+        db,
+        `${opKey}:refused`,
+        audit,
+        refusal,
+        forged === true ? [forgery(workflowId)] : [],
+      );
+      return { accepted: false, ...refusal };
     }
-    const { request, ...decision } = proven;
-    const outcome = await recordDecision(db, { ...decision, workflowId, opKey });
+    const { request, ...asked } = proven;
+    const outcome =
+      asked.decision === 'edit'
+        ? await recordEdit(db, { ...asked, workflowId, opKey })
+        : await recordDecision(db, { ...asked, workflowId, opKey });
     if (outcome.accepted) return outcome;
     const { refused, message, details } = outcome;
     const refusal = refuse(refused, message, details);
@@ -128,10 +153,35 @@ export function createDecisionActivities({ database, ticketKey, acceptRawSignals
     expireApproval(input: { approvalId: string; opKey: string }) {
       return expireApproval(db, input);
     },
+
+    nudgeApproval(input: NudgeInput) {
+      return nudgeApproval(db, input);
+    },
   };
 }
 
-const texts = ['approvalId', 'decision', 'principalId', 'digest', 'reason', 'requestId', 'ticket'];
+/** What the person showed who they are with when they made the request. */
+function presented(request: DecisionRequestRow) {
+  return {
+    keyId: request.keyId,
+    loginAtMs: request.loginAt?.getTime() ?? null,
+    madeAtMs: request.createdAt.getTime(),
+  };
+}
+
+function forgery(workflowId: string): NewEvent {
+  return {
+    type: eventTypes.ticketForged,
+    severity: 'error',
+    source: { type: 'system', id: 'gate' },
+    payload: { workflowId, what: 'a signal carried a decision ticket with a foreign signature' },
+    correlationId: workflowId,
+  };
+}
+
+const texts = [
+  ...['approvalId', 'decision', 'principalId', 'digest', 'reason', 'guidance', 'requestId', 'ticket'],
+];
 
 /** Anyone who reaches Temporal can send a signal of any shape: only texts that the record can hold are read. */
 function readMessage(message: unknown): ApprovalMessage {
@@ -140,5 +190,9 @@ function readMessage(message: unknown): ApprovalMessage {
     const value = given[name];
     return typeof value === 'string' ? [[name, storableText(value)]] : [];
   });
-  return Object.fromEntries(read) as ApprovalMessage;
+  const findings = given.acknowledgedFindings;
+  const acknowledgedFindings = Array.isArray(findings)
+    ? findings.filter((id) => typeof id === 'string').map(storableText)
+    : [];
+  return { ...Object.fromEntries(read), acknowledgedFindings } as ApprovalMessage;
 }

@@ -10,6 +10,7 @@ import { throwRefusal } from './problems.ts';
 import { addAccessRoutes } from './routes/access.ts';
 import { addAgentRoutes } from './routes/agents.ts';
 import { addAuditRoutes } from './routes/audit.ts';
+import { addApprovalChangeRoutes } from './routes/approval-changes.ts';
 import { addApprovalRoutes } from './routes/approvals.ts';
 import { addDecisionRoutes } from './routes/decisions.ts';
 import { addEventRoutes } from './routes/events.ts';
@@ -45,6 +46,7 @@ export function createApp(deps: ApiDeps): Api {
   addTaskActionRoutes(app, deps);
   addApprovalRoutes(app, deps);
   addDecisionRoutes(app, deps);
+  addApprovalChangeRoutes(app, deps);
   addHaloRoutes(app, deps);
   addProbeRoutes(app, deps);
   addAgentRoutes(app, deps);

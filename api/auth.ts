@@ -10,12 +10,17 @@ import { ProblemError, throwRefusal } from './problems.ts';
 /** Puts the principal of the presented key on the request; without a valid key the request ends here. */
 export function authenticate(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
-    c.set('principal', await identify(deps, c.req.header('authorization')));
+    const { principal, keyId } = await identify(deps, c.req.header('authorization'));
+    c.set('principal', principal);
+    c.set('keyId', keyId);
     await next();
   };
 }
 
-async function identify(deps: ApiDeps, header: string | undefined): Promise<Principal> {
+async function identify(
+  deps: ApiDeps,
+  header: string | undefined,
+): Promise<{ principal: Principal; keyId: string }> {
   const text = /^Bearer +(\S+) *$/i.exec(header ?? '')?.[1];
   if (text === undefined) throw unauthenticated('Send a key: `Authorization: Bearer dn_...`.');
   const key = parseKey(text);
@@ -26,19 +31,23 @@ async function identify(deps: ApiDeps, header: string | undefined): Promise<Prin
   if (known.revoked) throw unauthenticated('This key was revoked.');
   if (known.expired) throw unauthenticated('This key has expired; ask an admin for a new one.');
   if (!known.active) throw unauthenticated(`${known.principal.name} is disabled.`);
-  return known.principal;
+  return { principal: known.principal, keyId: key.id };
 }
 
 function unauthenticated(message: string): ProblemError {
   return new ProblemError('UNAUTHENTICATED', message);
 }
 
-export type Access = Permission | 'authenticated';
+/** One permission, any of several, or none but a valid key. */
+export type Access = Permission | readonly [Permission, ...Permission[]] | 'authenticated';
 
 function allow(access: Access): MiddlewareHandler<ApiEnv> {
+  const permissions: readonly Permission[] =
+    access === 'authenticated' ? [] : typeof access === 'string' ? [access] : access;
   return async (c, next) => {
-    const refusal = access === 'authenticated' ? null : requirePermission(c.get('principal'), access);
-    if (refusal !== null) throwRefusal(refusal);
+    const refusals = permissions.map((permission) => requirePermission(c.get('principal'), permission));
+    const [refusal = null] = refusals;
+    if (refusal !== null && !refusals.includes(null)) throwRefusal(refusal);
     await next();
   };
 }
@@ -49,5 +58,9 @@ function allow(access: Access): MiddlewareHandler<ApiEnv> {
  */
 export function guard(access: Access, options: { maxBytes?: number } = {}) {
   const middleware: MiddlewareHandler<ApiEnv>[] = [allow(access), readBody(options.maxBytes)];
-  return { middleware, security: [{ key: [] }], 'x-permission': access };
+  return {
+    middleware,
+    security: [{ key: [] }],
+    'x-permission': typeof access === 'string' ? access : access.join(' or '),
+  };
 }

@@ -1,62 +1,90 @@
-import { approvalFacts, type ApprovalRow, databaseNow, getApproval } from '../db/approvals.ts';
+import { approvalFacts, type ApprovalRow, getApproval } from '../db/approvals.ts';
+import { readApprover, type ReadApprover } from '../db/approvers.ts';
 import { auditRefusal } from '../db/change.ts';
 import { newId } from '../db/ids.ts';
-import type { Principal } from '../domain/access.ts';
-import { decide, type Decision, decisions, settledBy } from '../domain/approval.ts';
+import { checkEdit, decide, type Decision, type DecisionKind, decisions } from '../domain/approval.ts';
 import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
-import type { ApiDeps } from './context.ts';
+import type { ApiDeps, Asker } from './context.ts';
 import { throwRefusal } from './problems.ts';
 
-export type Wish = { decision: Decision; digest: string; reason: string | null };
+type Wish<D extends DecisionKind> = {
+  decision: D;
+  digest: string;
+  reason: string | null;
+  guidance?: string | null | undefined;
+  acknowledgedFindings?: string[] | undefined;
+  breakGlass?: boolean | undefined;
+};
 
 /** Asks the rule before anything is written; the run asks it again on fresh rows. A refusal is audited. */
-export async function requireAllowed(
+export async function requireAllowed<W extends Wish<DecisionKind>>(
   deps: ApiDeps,
   approvalId: string,
-  asker: { principal: Principal; requestId: string },
-  wishOf: (approval: ApprovalRow) => Wish,
-): Promise<{ approval: ApprovalRow; wish: Wish }> {
+  asker: Asker,
+  wishOf: (approval: ApprovalRow) => W,
+): Promise<{ approval: ApprovalRow; wish: W }> {
   const { db } = deps.database;
-  const [approval, nowMs] = await Promise.all([getApproval(db, approvalId), databaseNow(db)]);
+  const [approval, approver] = await Promise.all([
+    getApproval(db, approvalId),
+    readApprover(db, asker.principal.id, asker.keyId ?? null),
+  ]);
   if (approval === null) throwRefusal(refuse('NOT_FOUND', `There is no approval ${approvalId}.`));
+  if (approver === null) throwRefusal(refuse('FORBIDDEN', `${asker.principal.id} is unknown here.`));
   const wish = wishOf(approval);
-  const refusal = check(approval, asker.principal, wish, nowMs);
+  const refusal = check(approval, { ...asker, rights: approver.rights }, wish, approver.nowMs);
   if (refusal === null) return { approval, wish };
+  await auditRefused(deps, approval, asker, wish.decision, refusal);
+  throwRefusal(refusal);
+}
+
+/** A person was told no about an approval: that is on record as well (TRUST 4.47). */
+export async function auditRefused(
+  deps: ApiDeps,
+  approval: ApprovalRow,
+  asker: Asker,
+  what: string,
+  refusal: Refusal,
+): Promise<void> {
   const audit = {
     actor: asker.principal.id,
-    action: `approval.${wish.decision}`,
+    action: `approval.${what}`,
     subjectKind: 'approval',
     subjectId: approval.id,
     detail: { requestId: asker.requestId },
   };
   // Callers choose their request id, so it alone would let a repeated one go unrecorded.
-  await auditRefusal(db, `refused-api:${asker.requestId}:${newId('ref')}`, audit, refusal);
-  throwRefusal(refusal);
+  await auditRefusal(deps.database.db, `refused-api:${asker.requestId}:${newId('ref')}`, audit, refusal);
 }
 
-function check(row: ApprovalRow, principal: Principal, wish: Wish, nowMs: number): Refusal | null {
-  const facts = { approvalId: row.id, ...wish, principal, principalActive: true };
-  const verdict = decide(approvalFacts(row), facts, nowMs);
+type Judged = Pick<Asker, 'principal' | 'loginAtMs'> & Pick<ReadApprover, 'rights'>;
+
+function check(row: ApprovalRow, asker: Judged, wish: Wish<DecisionKind>, nowMs: number): Refusal | null {
+  const { principal, rights } = asker;
+  const { decision, digest, reason, acknowledgedFindings = [], breakGlass = false } = wish;
+  const facts = {
+    ...{ approvalId: row.id, digest, reason, acknowledgedFindings, breakGlass },
+    approver: { principal, rights, active: true },
+    loginAtMs: asker.loginAtMs ?? null,
+    madeAtMs: null,
+  };
+  if (decision === 'edit') return checkEdit(approvalFacts(row), facts, nowMs);
+  const verdict = decide(approvalFacts(row), { ...facts, decision }, nowMs);
   return isRefusal(verdict) ? verdict : null;
 }
 
 /** What the caller could do with an approval as it stands; where that is nothing, why not. */
 export function allowedActions(
   row: ApprovalRow,
-  principal: Principal,
+  asker: Judged,
   nowMs: number,
 ): { allowedActions: Decision[]; whyNot: string | null } {
-  const refusal = check(row, principal, { decision: 'approve', digest: row.digest, reason: null }, nowMs);
-  return refusal === null
-    ? { allowedActions: [...decisions], whyNot: null }
-    : { allowedActions: [], whyNot: refusal.message };
-}
-
-/** What a person is told whose decision came after another one. */
-export function settledRefusal(row: ApprovalRow): Refusal | null {
-  if (row.state === 'open') return null;
-  const by = settledBy(approvalFacts(row));
-  const who = typeof by.decidedBy === 'string' ? ` by ${by.decidedBy}` : '';
-  const code = row.state === 'expired' ? 'EXPIRED' : 'CONFLICT';
-  return refuse(code, `This approval is already ${row.state}${who}; nothing was changed.`, by);
+  const wish = { digest: row.digest, reason: 'asks only' };
+  const acknowledgedFindings = row.findings.map(({ id }) => id);
+  const why = (decision: Decision): Refusal | null =>
+    check(row, asker, { ...wish, decision, acknowledgedFindings }, nowMs);
+  const refusals = decisions.map((decision) => ({ decision, refusal: why(decision) }));
+  return {
+    allowedActions: refusals.filter(({ refusal }) => refusal === null).map(({ decision }) => decision),
+    whyNot: refusals.find(({ refusal }) => refusal !== null)?.refusal?.message ?? null,
+  };
 }

@@ -4,11 +4,12 @@ import {
   refuseRequest,
   storeDecisionRequest,
 } from '../db/decision-requests.ts';
-import { derivedId } from '../db/ids.ts';
+import { derivedId, digest as digestOf } from '../db/ids.ts';
 import type { ApprovalMessage, Decision } from '../domain/approval.ts';
-import type { Principal } from '../domain/access.ts';
+import { canonical } from '../domain/json.ts';
 import { refuse, type Refusal, refusalCodes } from '../domain/refusal.ts';
-import type { ApiDeps } from './context.ts';
+import type { EditedContent } from '../domain/task.ts';
+import type { ApiDeps, Asker } from './context.ts';
 import { describeError, throwRefusal } from './problems.ts';
 import type { RunAsk } from './temporal.ts';
 
@@ -18,13 +19,21 @@ import type { RunAsk } from './temporal.ts';
  * failure: the row stays open and the relay in the worker sends it again until it is recorded.
  */
 export type RunRequest = {
-  principal: Principal;
+  asker: Asker;
   workflowId: string;
   /** The task that the run is about. */
   subjectId: string;
   reason: string | null;
 } & (
-  | { action: Decision; approvalId: string; digest: string }
+  | {
+      action: Decision;
+      approvalId: string;
+      digest: string;
+      guidance: string | null;
+      acknowledgedFindings: string[];
+      breakGlass: boolean;
+    }
+  | { action: 'edit'; approvalId: string; digest: string; content: EditedContent }
   | { action: 'dispatch' | 'cancel'; approvalId: null; digest: null }
 );
 
@@ -56,20 +65,39 @@ export async function askRun(
 /** A repetition finds the row of the first; a new try after a refusal is a new request, so its id counts refusals. */
 async function storeRequest(deps: ApiDeps, request: RunRequest, refused = 0): Promise<string> {
   const { db } = deps.database;
-  const { action, workflowId, subjectId, approvalId, digest, reason, principal } = request;
-  const principalId = principal.id;
+  const { action, workflowId, subjectId, approvalId, digest, reason, asker } = request;
+  const principalId = asker.principal.id;
   const id = derivedId(
     'dec',
-    [approvalId ?? workflowId, principalId, action, digest ?? '', refused].join('|'),
+    [approvalId ?? workflowId, principalId, variantOf(request), digest ?? '', refused].join('|'),
   );
+  const { keyId = null, loginAtMs = null } = asker;
   const stored = await storeDecisionRequest(db, {
     ...{ id, action, source: 'api', subjectId, approvalId, workflowId, principalId, digest, reason },
+    ...('guidance' in request ? saidWith(request) : {}),
+    ...('content' in request ? { content: request.content } : {}),
+    keyId,
+    loginAt: loginAtMs === null ? null : new Date(loginAtMs),
     expiresAt: null,
   });
   if (stored.status === 'changed') return id;
   const earlier = await getDecisionRequest(db, id);
   if (earlier?.state !== 'refused') return id;
   return storeRequest(deps, request, await countRefused(db, { workflowId, principalId, action }));
+}
+
+function saidWith({
+  guidance,
+  acknowledgedFindings,
+  breakGlass,
+}: Extract<RunRequest, { guidance: unknown }>) {
+  return { guidance, acknowledgedFindings, breakGlass };
+}
+
+/** Two edits of one approval, or an approval with and one without breaking the glass, are different requests. */
+function variantOf(request: RunRequest): string {
+  if (request.action === 'edit') return `edit:${digestOf(canonical(request.content))}`;
+  return 'breakGlass' in request && request.breakGlass ? `${request.action}:break-glass` : request.action;
 }
 
 function askOf(request: RunRequest, requestId: string): RunAsk {
@@ -79,7 +107,7 @@ function askOf(request: RunRequest, requestId: string): RunAsk {
   const message: ApprovalMessage = {
     approvalId: request.approvalId,
     decision: action,
-    principalId: request.principal.id,
+    principalId: request.asker.principal.id,
     digest: request.digest,
     requestId,
     ...(request.reason === null ? {} : { reason: request.reason }),

@@ -38,6 +38,8 @@ export function line(max: number) {
 
 export const reason = z.string().min(1).max(2000);
 
+export const digestSeen = z.string().regex(/^[0-9a-f]{64}$/, 'is the digest of the approval as you saw it');
+
 export const idempotencyHeader = z.object({
   'idempotency-key': z
     .string()

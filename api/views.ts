@@ -1,8 +1,6 @@
 import { z } from '@hono/zod-openapi';
-import { approvalKinds, approvalStates, decisions } from '../domain/approval.ts';
 import { issueSeverities } from '../domain/analyzers/issue.ts';
 import { dispatchModes, executors, risks, taskOrigins, taskRoles, taskStates } from '../domain/task.ts';
-import type { ApprovalRow } from '../db/approvals.ts';
 import type { TaskAttemptRow, TaskRow } from '../db/tasks.ts';
 import type { ApiDeps } from './context.ts';
 import { anyObject, instant, temporalLink, temporalLinkSchema } from './schemas.ts';
@@ -103,64 +101,5 @@ export function attemptView(row: TaskAttemptRow): z.infer<typeof attemptSchema> 
     digest: row.digest,
     startedAt: row.startedAt.toISOString(),
     endedAt: row.endedAt?.toISOString() ?? null,
-  };
-}
-
-export const approvalSchema = z
-  .object({
-    id: z.string(),
-    kind: z.enum(approvalKinds),
-    taskId: z.string(),
-    title: z.string(),
-    summary: anyObject,
-    risk: z.enum(risks),
-    digest: z.string(),
-    policyVersion: z.number(),
-    state: z.enum(approvalStates),
-    requestedBy: z.object({ id: z.string(), name: z.string().optional() }),
-    requiredApprovals: z.number(),
-    votes: z.array(
-      z.object({
-        principalId: z.string(),
-        name: z.string(),
-        decision: z.enum(decisions),
-        at: z.string(),
-        reason: z.string().nullable(),
-      }),
-    ),
-    ageSeconds: z.number(),
-    createdAt: instant,
-    expiresAt: instant,
-    decidedAt: instant.nullable(),
-    closedBecause: z.string().nullable(),
-    temporal: temporalLinkSchema,
-  })
-  .openapi('Approval');
-
-export function approvalView(
-  deps: ApiDeps,
-  row: ApprovalRow,
-  seen: { nowMs: number; names: Map<string, string> },
-): z.infer<typeof approvalSchema> {
-  const name = seen.names.get(row.requestedBy);
-  return {
-    id: row.id,
-    kind: row.kind,
-    taskId: row.subjectId,
-    title: row.title,
-    summary: row.summary,
-    risk: row.risk,
-    digest: row.digest,
-    policyVersion: row.policyVersion,
-    state: row.state,
-    requestedBy: { id: row.requestedBy, ...(name === undefined ? {} : { name }) },
-    requiredApprovals: row.requiredApprovals,
-    votes: row.votes,
-    ageSeconds: Math.max(0, Math.floor((seen.nowMs - row.createdAt.getTime()) / 1000)),
-    createdAt: row.createdAt.toISOString(),
-    expiresAt: row.expiresAt.toISOString(),
-    decidedAt: row.decidedAt?.toISOString() ?? null,
-    closedBecause: row.closedBecause,
-    temporal: temporalLink(deps, row.workflowId, null),
   };
 }

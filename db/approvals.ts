@@ -1,5 +1,6 @@
 import { and, asc, desc, eq, lt, gt, or, sql, type SQL } from 'drizzle-orm';
 import type { ApprovalFacts, ApprovalKind, ApprovalState } from '../domain/approval.ts';
+import { anyone, builtInPolicy, type PolicyRule } from '../domain/policy.ts';
 import type { Risk } from '../domain/task.ts';
 import type { Db } from './client.ts';
 import { approvals } from './schema/index.ts';
@@ -15,13 +16,33 @@ export async function getApproval(db: Db, id: string): Promise<ApprovalRow | nul
 export function approvalFacts(row: ApprovalRow): ApprovalFacts {
   return {
     id: row.id,
+    kind: row.kind,
     state: row.state,
     digest: row.digest,
-    requestedBy: row.requestedBy,
-    requiredApprovals: row.requiredApprovals,
+    target: row.target,
+    rule: ruleOf(row),
+    findings: row.findings,
     votes: row.votes,
+    handovers: row.handovers,
+    requestedBy: row.requestedBy,
+    requestedByPerson: row.requestedByPerson,
+    askedByPerson: row.askedByPerson,
+    askedAtMs: Math.min(row.askedAt.getTime(), row.createdAt.getTime()),
+    escalatedAtMs: row.escalatedAt?.getTime() ?? null,
     expiresAtMs: row.expiresAt.getTime(),
     decidedAt: row.decidedAt?.toISOString() ?? null,
+  };
+}
+
+/** An approval that was opened before there were policies asks for what it asked for then. */
+export function ruleOf(row: Pick<ApprovalRow, 'rule' | 'requiredApprovals'>): PolicyRule {
+  const stored: Partial<PolicyRule> = row.rule;
+  if (stored.stages !== undefined) return row.rule;
+  return {
+    ...builtInPolicy('low').rule,
+    stages: [{ approvals: row.requiredApprovals, approvers: anyone }],
+    handOverAllowed: false,
+    editAllowed: false,
   };
 }
 

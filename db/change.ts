@@ -90,6 +90,23 @@ function statementOf(spec: Change): SQL {
   return sql`
     with prior as (select result from audit_entries where op_key = ${spec.opKey}),
     changed as (${spec.write})${sql.join(extras)},
+    ${logEvents(spec)},
+    audited as (
+      insert into audit_entries (op_key, actor, action, subject_kind, subject_id, outcome, body, result)
+      select ${spec.opKey}, ${audit.actor}, ${audit.action}, ${audit.subjectKind}, ${audit.subjectId}, 'ok', ${body},
+             (${spec.result ?? sql`'{}'::jsonb`})::text
+      -- The count orders the writes: the chain lock is taken last and held shortest.
+      from changed, (select count(*) from logged) as after_events
+      returning result
+    )
+    select 'changed' as status, result::jsonb as result from audited
+    union all
+    select 'repeated', result::jsonb from prior where not exists (select from audited)`;
+}
+
+/** The events of a statement, written once `changed` has its row. */
+function logEvents(spec: Pick<Change, 'opKey' | 'events'>): SQL {
+  return sql`
     stated as (
       select e.* from changed, jsonb_to_recordset(${eventRows(spec)}::text::jsonb) as e(
         place int, id text, type text, category text, source_type text, source_id text, severity text, priority text,
@@ -104,21 +121,10 @@ function statementOf(spec: Change): SQL {
       from stated s join keyed using (id)
       order by s.place
       returning seq
-    ),
-    audited as (
-      insert into audit_entries (op_key, actor, action, subject_kind, subject_id, outcome, body, result)
-      select ${spec.opKey}, ${audit.actor}, ${audit.action}, ${audit.subjectKind}, ${audit.subjectId}, 'ok', ${body},
-             (${spec.result ?? sql`'{}'::jsonb`})::text
-      -- The count orders the writes: the chain lock is taken last and held shortest.
-      from changed, (select count(*) from logged) as after_events
-      returning result
-    )
-    select 'changed' as status, result::jsonb as result from audited
-    union all
-    select 'repeated', result::jsonb from prior where not exists (select from audited)`;
+    )`;
 }
 
-function eventRows(spec: Change): string {
+function eventRows(spec: Pick<Change, 'opKey' | 'events'>): string {
   const rows = (spec.events ?? []).map((event, index) => {
     const severity = event.severity ?? 'info';
     return {
@@ -138,20 +144,23 @@ function eventRows(spec: Change): string {
   return JSON.stringify(rows);
 }
 
-/** Records a refusal: an audit entry of its own, without a changed row (TRUST 4.47). */
+/** Records a refusal: an audit entry of its own, without a changed row (TRUST 4.47), and what it makes known. */
 export async function auditRefusal(
   db: Db,
   opKey: string,
   audit: AuditStatement,
   refusal: Refusal,
+  events: NewEvent[] = [],
 ): Promise<void> {
   const detail = { ...audit.detail, code: refusal.refused, message: refusal.message };
   const body = canonical({ ...statement(audit), outcome: 'refused', opKey, detail });
   try {
     // No "on conflict do nothing": the chain trigger has moved the head by the time a conflict is found.
     await db.execute(sql`
+      with changed as (select 1), ${logEvents({ opKey, events })}
       insert into audit_entries (op_key, actor, action, subject_kind, subject_id, outcome, body, result)
-      values (${opKey}, ${audit.actor}, ${audit.action}, ${audit.subjectKind}, ${audit.subjectId}, 'refused', ${body}, '{}')`);
+      select ${opKey}, ${audit.actor}, ${audit.action}, ${audit.subjectKind}, ${audit.subjectId}, 'refused', ${body}, '{}'
+      from (select count(*) from logged) as after_events`);
   } catch (error) {
     if (!isRepeatedOperation(error)) throw error;
   }

@@ -1,6 +1,7 @@
 import { and, asc, eq, sql } from 'drizzle-orm';
 import type { JsonObject } from '../domain/json.ts';
 import type { Refusal } from '../domain/refusal.ts';
+import type { EditedContent } from '../domain/task.ts';
 import { auditRefusal, change, type ChangeOutcome } from './change.ts';
 import type { Db } from './client.ts';
 import { decisionRequests } from './schema/index.ts';
@@ -22,6 +23,12 @@ export type NewDecisionRequest = {
   principalId: string;
   digest: string | null;
   reason: string | null;
+  guidance?: string | null;
+  acknowledgedFindings?: string[];
+  breakGlass?: boolean;
+  content?: EditedContent;
+  keyId?: string | null;
+  loginAt?: Date | null;
   expiresAt: Date | null;
 };
 
@@ -43,7 +50,12 @@ export async function storeDecisionRequest(
       action: input.source === 'ticket' ? 'ticket.issue' : `request.${input.action}`,
       subjectKind: input.approvalId === null ? 'task' : 'approval',
       subjectId: input.approvalId ?? input.subjectId,
-      detail: { requestId: input.id, decision: input.action, digest: input.digest },
+      detail: {
+        requestId: input.id,
+        decision: input.action,
+        digest: input.digest,
+        breakGlass: input.breakGlass === true,
+      },
     },
     result: sql`jsonb_build_object('id', changed.id, 'state', changed.state)`,
   });

@@ -10,27 +10,53 @@ import {
 import { eventTypes, type NewEvent } from '../domain/events.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
+import { approvalSubjects } from './approval-subjects.ts';
 import { type ApprovalRow, approvalFacts, databaseNow, getApproval } from './approvals.ts';
+import { readApprover, type ReadApprover } from './approvers.ts';
 import { change, recordedResult } from './change.ts';
 import type { Db } from './client.ts';
-import { actorOf, getPrincipal, type PrincipalRow } from './principals.ts';
 import { approvals } from './schema/index.ts';
 
-export type DecisionInput = {
+/** Who decides, by what proof, and on which run's approval. */
+export type DeciderInput = {
   approvalId: string;
   workflowId: string;
-  decision: Decision;
   principalId: string;
   digest: string;
   reason: string | null;
   /** The request or ticket that proves who decided; it is used up by the same statement. Empty for raw signals. */
   requestId: string | null;
   opKey: string;
+  keyId?: string | null;
+  loginAtMs?: number | null;
+  madeAtMs?: number | null;
+};
+
+export type DecisionInput = DeciderInput & {
+  decision: Decision;
+  guidance?: string | null;
+  acknowledgedFindings?: string[];
+  breakGlass?: boolean;
 };
 
 type Recorded = { state: ApprovalState; votesLeft: number; decidedAt: string };
 
 const rounds = 5;
+
+/** What a decision is judged by, read afresh; a refusal where there is nothing to judge. */
+export async function readCase(
+  db: Db,
+  input: DeciderInput,
+): Promise<{ approval: ApprovalRow; approver: ReadApprover } | Refusal> {
+  const [approval, approver] = await Promise.all([
+    getApproval(db, input.approvalId),
+    readApprover(db, input.principalId, input.keyId ?? null),
+  ]);
+  if (approval === null || approval.workflowId !== input.workflowId)
+    return refuse('NOT_FOUND', `${input.workflowId} has no approval ${input.approvalId}.`);
+  if (approver === null) return refuse('FORBIDDEN', `${input.principalId} is unknown here.`);
+  return { approval, approver };
+}
 
 /**
  * The one writer of decisions. The rule is asked on fresh rows; what it allowed is written by one conditional
@@ -38,102 +64,134 @@ const rounds = 5;
  */
 export async function recordDecision(db: Db, input: DecisionInput): Promise<DecisionOutcome> {
   for (let round = 0; round < rounds; round += 1) {
-    const [approval, principal, nowMs] = await Promise.all([
-      getApproval(db, input.approvalId),
-      getPrincipal(db, input.principalId),
-      databaseNow(db),
-    ]);
-    if (approval === null || approval.workflowId !== input.workflowId)
-      return denied(refuse('NOT_FOUND', `${input.workflowId} has no approval ${input.approvalId}.`));
-    if (principal === null) return denied(refuse('FORBIDDEN', `${input.principalId} is unknown here.`));
-    const verdict = decide(
-      approvalFacts(approval),
-      { ...input, principal: actorOf(principal), principalActive: principal.status === 'active' },
-      nowMs,
-    );
-    const done = await writeDecision(db, input, approval, principal, verdict);
+    const read = await readCase(db, input);
+    if (isRefusal(read)) return denied(read);
+    const { approval, approver } = read;
+    const request = {
+      approvalId: input.approvalId,
+      decision: input.decision,
+      digest: input.digest,
+      reason: input.reason,
+      acknowledgedFindings: input.acknowledgedFindings ?? [],
+      breakGlass: input.breakGlass === true,
+      approver,
+      loginAtMs: input.loginAtMs ?? null,
+      madeAtMs: input.madeAtMs ?? null,
+    };
+    const verdict = decide(approvalFacts(approval), request, approver.nowMs);
+    const done = await writeDecision(db, input, approval, approver, verdict);
     if (done !== null) return done;
   }
-  return denied(
-    refuse('CONFLICT', 'The approval changed while it was being decided; read it again, then decide.'),
-  );
+  return denied(crowded());
 }
 
-function denied(refusal: Refusal): DecisionOutcome {
+/** What somebody is told whose decision found another one before it five times over. */
+export function crowded(): Refusal {
+  return refuse('CONFLICT', 'The approval changed while it was being decided; read it again, then decide.');
+}
+
+export function denied(refusal: Refusal): DecisionOutcome {
   return { accepted: false, ...refusal };
+}
+
+function voteOf(input: DecisionInput, { principal }: ReadApprover, stage: number): Vote {
+  return {
+    principalId: principal.id,
+    person: principal.person,
+    name: principal.name,
+    decision: input.decision,
+    stage,
+    at: new Date().toISOString(),
+    reason: input.reason,
+    ...(input.guidance == null ? {} : { guidance: input.guidance }),
+    ...(input.acknowledgedFindings === undefined || input.acknowledgedFindings.length === 0
+      ? {}
+      : { acknowledgedFindings: input.acknowledgedFindings }),
+    ...(input.breakGlass === true ? { breakGlass: true } : {}),
+  };
+}
+
+/** The approval is still what the rule was asked about, and so is who decides. */
+export function isAsRead(approval: ApprovalRow, { principal }: ReadApprover, requestId: string | null): SQL {
+  const same = and(
+    eq(approvals.id, approval.id),
+    eq(approvals.state, 'open'),
+    eq(approvals.digest, approval.digest),
+    sql`jsonb_array_length(${approvals.votes}) = ${approval.votes.length}::int`,
+    sql`jsonb_array_length(${approvals.handovers}) = ${approval.handovers.length}::int`,
+    sql`${approvals.expiresAt} > now()`,
+    sql`exists (select from principals p where p.id = ${principal.id} and p.status = 'active' and p.role = ${principal.role})`,
+    requestId === null ? undefined : requestIsOpen(requestId),
+  );
+  return same ?? sql`false`;
 }
 
 async function writeDecision(
   db: Db,
   input: DecisionInput,
   approval: ApprovalRow,
-  principal: PrincipalRow,
+  approver: ReadApprover,
   verdict: Verdict | Refusal,
 ): Promise<DecisionOutcome | null> {
   if (isRefusal(verdict)) {
     // The same operation may have been recorded before its acknowledgement was lost.
-    const earlier = await earlierOutcome(db, input);
-    return earlier ?? denied(verdict);
+    const earlier = await recordedResult<Recorded>(db, input.opKey);
+    return earlier === null ? denied(verdict) : accepted(input, earlier);
   }
-  const vote: Vote = {
-    principalId: principal.id,
-    name: principal.name,
-    decision: input.decision,
-    at: new Date().toISOString(),
-    reason: input.reason,
-  };
+  const vote = voteOf(input, approver, verdict.stage);
   const votes = JSON.stringify([vote]);
+  const { state } = verdict;
   const outcome = await change<Recorded>(db, {
     opKey: input.opKey,
     write: db
       .update(approvals)
       .set({
         votes: sql`${approvals.votes} || ${votes}::text::jsonb`,
-        state: verdict.state,
-        decidedAt: verdict.state === 'open' ? null : sql`now()`,
+        state,
+        decidedAt: state === 'open' ? null : sql`now()`,
       })
-      .where(
-        and(
-          eq(approvals.id, approval.id),
-          eq(approvals.state, 'open'),
-          eq(approvals.digest, input.digest),
-          sql`jsonb_array_length(${approvals.votes}) = ${approval.votes.length}::int`,
-          sql`${approvals.expiresAt} > now()`,
-          sql`exists (select from principals p where p.id = ${principal.id} and p.status = 'active' and p.role = ${principal.role})`,
-          input.requestId === null ? undefined : requestIsOpen(input.requestId),
-        ),
-      )
+      .where(isAsRead(approval, approver, input.requestId))
       .returning()
       .getSQL(),
     also: [
       ...(input.requestId === null ? [] : [settleRequest(input.requestId)]),
-      ...taskEffect(approval, verdict.state),
+      ...(state === 'open' ? [] : approvalSubjects[approval.kind].decided(state, input.guidance ?? null)),
     ],
-    events: decisionEvents(approval, principal, verdict, input),
+    events: decisionEvents(approval, approver, verdict, input),
     audit: {
-      actor: principal.id,
-      action: `approval.${input.decision}`,
+      actor: approver.principal.id,
+      action: input.breakGlass === true ? 'approval.break-glass' : `approval.${input.decision}`,
       subjectKind: 'approval',
       subjectId: approval.id,
       detail: {
         task: approval.subjectId,
         digest: input.digest,
         reason: input.reason,
-        state: verdict.state,
+        state,
+        stage: verdict.stage,
         requestId: input.requestId,
       },
     },
     result: sql`jsonb_build_object('state', changed.state, 'votesLeft', ${verdict.votesLeft}::int, 'decidedAt', ${vote.at}::text)`,
   });
-  if (outcome.status !== 'unchanged') return { accepted: true, approvalId: approval.id, ...outcome.result };
-  if (input.requestId !== null && !(await isOpenRequest(db, input.requestId)))
-    return denied(refuse('CONFLICT', 'This decision was already used once; it cannot be used again.'));
-  return null;
+  if (outcome.status !== 'unchanged') return accepted(input, outcome.result);
+  return usedUp(db, input.requestId);
 }
 
-async function earlierOutcome(db: Db, input: DecisionInput): Promise<DecisionOutcome | null> {
-  const recorded = await recordedResult<Recorded>(db, input.opKey);
-  return recorded === null ? null : { accepted: true, approvalId: input.approvalId, ...recorded };
+/** Why nothing was written, where that is because the proof was used before. */
+export async function usedUp(db: Db, requestId: string | null): Promise<DecisionOutcome | null> {
+  if (requestId === null || (await isOpenRequest(db, requestId))) return null;
+  return denied(refuse('CONFLICT', 'This decision was already used once; it cannot be used again.'));
+}
+
+function accepted(input: DecisionInput, recorded: Recorded): DecisionOutcome {
+  const isGuided = recorded.state === 'rejected' && input.guidance != null;
+  return {
+    accepted: true,
+    approvalId: input.approvalId,
+    ...recorded,
+    ...(isGuided ? { guidance: input.guidance ?? '' } : {}),
+  };
 }
 
 function requestIsOpen(requestId: string): SQL {
@@ -152,46 +210,42 @@ export function settleRequest(requestId: string): SQL {
     from changed where decision_requests.id = ${requestId}`;
 }
 
-function taskEffect(approval: ApprovalRow, state: ApprovalState): SQL[] {
-  if (approval.kind !== 'task' || state === 'open') return [];
-  const next = state === 'approved' ? 'pending' : 'rejected';
-  return [
-    sql`
-      update tasks set state = ${next}, updated_at = now(),
-                       ended_at = case when ${next} = 'rejected' then now() else ended_at end
-      from changed
-      where tasks.id = changed.subject_id and tasks.approval_id = changed.id and tasks.state = 'pending-approval'`,
-  ];
-}
-
 function decisionEvents(
   approval: ApprovalRow,
-  principal: PrincipalRow,
+  { principal }: ReadApprover,
   verdict: Verdict,
   input: DecisionInput,
 ): NewEvent[] {
   const payload: JsonObject = {
-    approvalId: approval.id,
-    taskId: approval.subjectId,
+    ...aboutApproval(approval),
     decision: input.decision,
     by: principal.id,
+    name: principal.name,
     digest: input.digest,
     reason: input.reason,
+    guidance: input.guidance ?? null,
     votesLeft: verdict.votesLeft,
   };
-  const byState = {
-    open: eventTypes.approvalVoted,
-    approved: approval.kind === 'task' ? eventTypes.taskApproved : eventTypes.approvalVoted,
-    rejected: approval.kind === 'task' ? eventTypes.taskRejected : eventTypes.approvalVoted,
+  const source = { type: 'squad' as const, id: approval.subjectId };
+  const correlationId = approval.subjectId;
+  const type =
+    verdict.state === 'open'
+      ? eventTypes.approvalVoted
+      : approvalSubjects[approval.kind].events[verdict.state];
+  const said = { type, source, payload, correlationId };
+  if (input.breakGlass !== true) return [said];
+  return [{ ...said, type: eventTypes.approvalGlassBroken, severity: 'critical' }, said];
+}
+
+/** What every event about an approval tells, so that a notification can be written from it alone. */
+export function aboutApproval(approval: ApprovalRow): JsonObject {
+  const { id, subjectId, kind, title, risk, target, requestedBy, expiresAt } = approval;
+  return {
+    approvalId: id,
+    taskId: subjectId,
+    ...{ kind, title, risk, target, requestedBy },
+    expiresAt: expiresAt.toISOString(),
   };
-  return [
-    {
-      type: byState[verdict.state],
-      source: { type: 'squad', id: approval.subjectId },
-      payload,
-      correlationId: approval.subjectId,
-    },
-  ];
 }
 
 export type ExpiryOutcome =
@@ -218,19 +272,13 @@ export async function expireApproval(
       )
       .returning()
       .getSQL(),
-    also: [
-      sql`
-        update tasks set state = 'expired', updated_at = now(), ended_at = now()
-        from changed
-        where changed.kind = 'task' and tasks.id = changed.subject_id and tasks.approval_id = changed.id
-          and tasks.state = 'pending-approval'`,
-    ],
+    also: approvalSubjects[approval.kind].expired(),
     events: [
       {
-        type: approval.kind === 'task' ? eventTypes.taskExpired : eventTypes.approvalVoted,
+        type: approvalSubjects[approval.kind].events.expired,
         severity: 'warning',
         source: { type: 'squad', id: approval.subjectId },
-        payload: { approvalId: approval.id, taskId: approval.subjectId, votes: approval.votes.length },
+        payload: { ...aboutApproval(approval), votes: approval.votes.length },
         correlationId: approval.subjectId,
       },
     ],

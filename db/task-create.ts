@@ -1,17 +1,17 @@
 import { and, eq, inArray, sql, type SQL } from 'drizzle-orm';
-import type { ApprovalKind } from '../domain/approval.ts';
-import { eventTypes } from '../domain/events.ts';
+import type { ApprovalKind, Waiting } from '../domain/approval.ts';
+import { approvedContent, type TaskContent } from '../domain/approved-content.ts';
+import { describeApprovers } from '../domain/approver.ts';
+import { eventTypes, type NewEvent } from '../domain/events.ts';
 import type { IssueSeverity } from '../domain/analyzers/issue.ts';
 import { canonical, type JsonObject } from '../domain/json.ts';
 import { taskWorkflowId } from '../domain/names.ts';
-import { approvalsNeeded, type Policy } from '../domain/policy.ts';
+import { anyone, approvalsNeeded, type Policy } from '../domain/policy.ts';
 import {
-  approvedContent,
   type DispatchMode,
   type ExecutorBinding,
   openTaskStates,
   type Risk,
-  type TaskContent,
   type TaskOrigin,
   type TaskRole,
 } from '../domain/task.ts';
@@ -48,7 +48,7 @@ export type CreatedTask = { id: string; workflowId: string; run: number; state: 
 
 /** The digest a person's approval of this content is bound to. */
 export function taskDigest(content: TaskContent): string {
-  return digest(canonical(approvedContent(content)));
+  return digest(canonical(approvedContent({ ...content, kind: 'task' })));
 }
 
 export function approvalId(taskId: string, ordinal: number): string {
@@ -65,25 +65,70 @@ export type ApprovalSeed = {
   risk: Risk;
   digest: string;
   policy: Policy;
+  /** Who wrote the content. */
   requestedBy: string;
+  /** Who asked first and when, where this is not the first approval of the work. */
+  asked?: { by: string; at: Date };
   workflowId: string;
   /** Empty: as long as the policy gives. */
   expiresInMs?: number | null;
 };
 
-/** Opens an approval for the row in `changed`; a part of the statement that creates the need for it. */
-export function openApproval(seed: ApprovalSeed): SQL {
-  const { policy } = seed;
+/** Opens an approval for the work in `changed`; a part of the statement that creates the need for it. */
+export function openApproval(seed: ApprovalSeed, subject: SQL = sql`changed.id`): SQL {
+  const { policy, asked } = seed;
+  const askedAt = asked === undefined ? sql`now()` : sql`${asked.at.toISOString()}::timestamptz`;
   return sql`
     insert into approvals (id, kind, subject_id, title, summary, target, type, risk, digest, policy_id, policy_version,
-                           rule, state, requested_by, requested_by_person, required_approvals, workflow_id, expires_at)
-    select ${seed.id}, ${seed.kind}, changed.id, ${seed.title}, ${JSON.stringify(seed.summary)}::text::jsonb,
+                           rule, state, requested_by, requested_by_person, asked_by_person, asked_at,
+                           required_approvals, workflow_id, expires_at)
+    select ${seed.id}, ${seed.kind}, ${subject}, ${seed.title}, ${JSON.stringify(seed.summary)}::text::jsonb,
            ${seed.target}, ${seed.type}, ${seed.risk}, ${seed.digest}, ${policy.id}, ${policy.version}::int,
            ${JSON.stringify(policy.rule)}::text::jsonb, 'open', ${seed.requestedBy},
-           coalesce((select owner from principals p where p.id = ${seed.requestedBy}), ${seed.requestedBy}),
+           ${personBehind(seed.requestedBy)}, ${personBehind(asked?.by ?? seed.requestedBy)}, ${askedAt},
            ${approvalsNeeded(policy.rule)}::int, ${seed.workflowId},
            ${fromNow(seed.expiresInMs ?? policy.rule.expiresInMs)}
     from changed`;
+}
+
+function personBehind(principalId: string): SQL {
+  return sql`coalesce((select owner from principals p where p.id = ${principalId}), ${principalId})`;
+}
+
+/** Tells that an approval was opened, with what a notification about it says. */
+export function approvalRequested(seed: ApprovalSeed, subjectId: string): NewEvent {
+  const { id, kind, title, risk, target, requestedBy, policy } = seed;
+  const expiresInMs = seed.expiresInMs ?? policy.rule.expiresInMs;
+  return {
+    type: eventTypes.approvalRequested,
+    source: { type: 'squad', id: subjectId },
+    payload: {
+      approvalId: id,
+      taskId: subjectId,
+      ...{ kind, title, risk, target, requestedBy },
+      // By this process's clock; the row has the database's.
+      expiresAt: new Date(Date.now() + expiresInMs).toISOString(),
+      approvers: describeApprovers(policy.rule.stages[0]?.approvers ?? anyone),
+      required: approvalsNeeded(policy.rule),
+    },
+    correlationId: subjectId,
+  };
+}
+
+/** What a run that waits for a new approval of this policy has to know. */
+export function waitingFor({ rule }: Policy): Required<Omit<Waiting, 'remindAfterMs'>> {
+  const { expiresInMs, remindEveryMs, escalateAfterMs } = rule;
+  return { expiresInMs, remindEveryMs, escalateAfterMs };
+}
+
+/** Whose content a task has now, and who asked for the work first. */
+export function askedFor(
+  task: Pick<TaskRow, 'requestedBy' | 'editedBy' | 'createdAt'>,
+): Pick<ApprovalSeed, 'requestedBy' | 'asked'> {
+  return {
+    requestedBy: task.editedBy ?? task.requestedBy,
+    asked: { by: task.requestedBy, at: task.createdAt },
+  };
 }
 
 /** What the inbox shows about a task: the content as approved, and whether it can be undone. */
@@ -110,8 +155,10 @@ export async function createTask(
   const { binding, expiresInMs, ...task } = input;
   const policy = await policyFor(db, { kind: 'task', ...task });
   const workflowId = taskWorkflowId(task.id, 1);
+  const { dispatchMode } = policy.rule;
   const row = {
     ...task,
+    dispatchMode: dispatchMode === 'as-asked' ? task.dispatchMode : dispatchMode,
     state: 'pending-approval' as const,
     evidenceCount: task.evidence.length,
     agentId: binding?.agentId ?? null,
@@ -120,25 +167,24 @@ export async function createTask(
     policyVersion: policy.version,
     workflowId,
   };
+  const seed: ApprovalSeed = {
+    id: row.approvalId,
+    kind: 'task',
+    title: task.title,
+    summary: approvalSummary(task, binding),
+    risk: task.risk,
+    digest: row.digest,
+    target: task.target,
+    type: task.type,
+    policy,
+    requestedBy: task.requestedBy,
+    workflowId,
+    expiresInMs,
+  };
   return change<CreatedTask>(db, {
     opKey: op.key,
     write: db.insert(tasks).values(row).onConflictDoNothing().returning().getSQL(),
-    also: [
-      openApproval({
-        id: row.approvalId,
-        kind: 'task',
-        title: task.title,
-        summary: approvalSummary(task, binding),
-        risk: task.risk,
-        digest: row.digest,
-        target: task.target,
-        type: task.type,
-        policy,
-        requestedBy: task.requestedBy,
-        workflowId,
-        expiresInMs,
-      }),
-    ],
+    also: [openApproval(seed)],
     events: [
       {
         type: eventTypes.taskCreated,
@@ -153,13 +199,21 @@ export async function createTask(
         correlationId: task.id,
         ...(task.evidence[0] === undefined ? {} : { causationId: task.evidence[0] }),
       },
+      approvalRequested(seed, task.id),
     ],
     audit: {
       actor: op.actor,
       action: 'task.create',
       subjectKind: 'task',
       subjectId: task.id,
-      detail: { digest: row.digest, risk: task.risk, requestDigest: op.requestDigest ?? null },
+      detail: {
+        digest: row.digest,
+        approvalId: row.approvalId,
+        requestedBy: task.requestedBy,
+        required: approvalsNeeded(policy.rule),
+        risk: task.risk,
+        requestDigest: op.requestDigest ?? null,
+      },
     },
     result: sql`jsonb_build_object('id', changed.id, 'workflowId', changed.workflow_id, 'run', changed.run,
                                    'state', changed.state)`,

@@ -1,4 +1,5 @@
 import { and, eq, inArray, sql } from 'drizzle-orm';
+import type { Waiting } from '../domain/approval.ts';
 import { eventTypes } from '../domain/events.ts';
 import { storableText } from '../domain/json.ts';
 import { refuse, type Refusal } from '../domain/refusal.ts';
@@ -8,7 +9,15 @@ import type { Db } from './client.ts';
 import { settleRequest } from './decisions.ts';
 import { policyFor } from './policies.ts';
 import { tasks } from './schema/index.ts';
-import { approvalId, approvalSummary, openApproval } from './task-create.ts';
+import {
+  approvalId,
+  approvalRequested,
+  type ApprovalSeed,
+  approvalSummary,
+  askedFor,
+  openApproval,
+  waitingFor,
+} from './task-create.ts';
 import { getTask } from './tasks.ts';
 
 export type AttemptEnd = {
@@ -72,13 +81,32 @@ export async function finishAttempt(db: Db, input: AttemptEnd): Promise<{ state:
 export async function askOutcome(
   db: Db,
   input: { taskId: string; attempt: number; because: string; opKey: string },
-): Promise<{ approvalId: string; expiresInMs: number } | Refusal> {
+): Promise<(Waiting & { approvalId: string }) | Refusal> {
   const task = await getTask(db, input.taskId);
   if (task === null) return refuse('NOT_FOUND', `No task ${input.taskId}.`);
   const because = storableText(input.because);
   // What is asked is what happened, not whether it may: one person's word, however risky the work was.
   const policy = await policyFor(db, { ...task, kind: 'outcome', risk: 'low' });
   const id = approvalId(task.id, task.outcomeUnknown ? task.approvals : task.approvals + 1);
+  const seed: ApprovalSeed = {
+    id,
+    kind: 'outcome',
+    title: `Outcome unknown: ${task.title}`,
+    summary: {
+      ...approvalSummary(task, null),
+      question:
+        'Did this attempt take effect? approve: yes, it is done. reject: no, it failed and may be retried.',
+      attempt: input.attempt,
+      because,
+    },
+    risk: task.risk,
+    digest: task.digest,
+    target: task.target,
+    type: task.type,
+    policy,
+    ...askedFor(task),
+    workflowId: task.workflowId,
+  };
   const outcome = await change(db, {
     opKey: input.opKey,
     write: db
@@ -96,25 +124,7 @@ export async function askOutcome(
       .getSQL(),
     also: [
       sql`update task_attempts set state = 'unknown' from changed where task_attempts.key = ${`${task.id}:${input.attempt}`}`,
-      openApproval({
-        id,
-        kind: 'outcome',
-        title: `Outcome unknown: ${task.title}`,
-        summary: {
-          ...approvalSummary(task, null),
-          question:
-            'Did this attempt take effect? approve: yes, it is done. reject: no, it failed and may be retried.',
-          attempt: input.attempt,
-          because,
-        },
-        risk: task.risk,
-        digest: task.digest,
-        target: task.target,
-        type: task.type,
-        policy,
-        requestedBy: task.requestedBy,
-        workflowId: task.workflowId,
-      }),
+      openApproval(seed),
     ],
     events: [
       {
@@ -124,6 +134,7 @@ export async function askOutcome(
         payload: { taskId: task.id, attempt: input.attempt, approvalId: id, because },
         correlationId: task.id,
       },
+      approvalRequested(seed, task.id),
     ],
     audit: {
       actor: 'system',
@@ -135,7 +146,7 @@ export async function askOutcome(
   });
   if (outcome.status === 'unchanged')
     return refuse('CONFLICT', `Task ${task.id} is ${task.state}; its outcome is not in question.`);
-  return { approvalId: id, expiresInMs: policy.rule.expiresInMs };
+  return { approvalId: id, ...waitingFor(policy) };
 }
 
 /** Cancels a task that has not ended, and closes its open approvals; unchanged when it has. */

@@ -3,15 +3,20 @@ import { eventTypes } from '../domain/events.ts';
 import { taskWorkflowId } from '../domain/names.ts';
 import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
 import { checkRetry, type TaskState } from '../domain/task.ts';
-import { getAgent } from './agents.ts';
-import { getApproval } from './approvals.ts';
 import { change, recordedResult } from './change.ts';
 import type { Db } from './client.ts';
-import { policyFor } from './policies.ts';
+import { readDispatch } from './dispatch-facts.ts';
 import { tasks } from './schema/index.ts';
-import { approvalId, approvalSummary, openApproval, taskDigest } from './task-create.ts';
+import {
+  approvalId,
+  approvalRequested,
+  type ApprovalSeed,
+  approvalSummary,
+  askedFor,
+  openApproval,
+  taskDigest,
+} from './task-create.ts';
 import { bindingOf } from './task-run.ts';
-import { getTask } from './tasks.ts';
 
 export type Retried = { state: TaskState; run: number; workflowId: string };
 
@@ -23,13 +28,9 @@ export async function retryTask(
   db: Db,
   input: { taskId: string; actor: string; opKey: string },
 ): Promise<Retried | Refusal> {
-  const task = await getTask(db, input.taskId);
-  if (task === null) return refuse('NOT_FOUND', `No task ${input.taskId}.`);
-  const [approval, agent, policy] = await Promise.all([
-    getApproval(db, task.approvalId),
-    task.agentId === null ? null : getAgent(db, task.agentId),
-    policyFor(db, { kind: 'task', ...task }),
-  ]);
+  const read = await readDispatch(db, input.taskId);
+  if (read === null) return refuse('NOT_FOUND', `No task ${input.taskId}.`);
+  const { task, approval, agent, policy } = read;
   const binding = bindingOf(agent);
   const currentDigest = taskDigest({ ...task, binding, policyVersion: policy.version });
   const verdict = checkRetry({
@@ -43,6 +44,22 @@ export async function retryTask(
   const run = task.run + 1;
   const workflowId = taskWorkflowId(task.id, run);
   const renewed = verdict === 'approval-void' ? approvalId(task.id, task.approvals + 1) : null;
+  const seed: ApprovalSeed | null =
+    renewed === null
+      ? null
+      : {
+          id: renewed,
+          kind: 'task',
+          title: task.title,
+          summary: { ...approvalSummary(task, binding), replaces: task.approvalId },
+          risk: task.risk,
+          digest: currentDigest,
+          target: task.target,
+          type: task.type,
+          policy,
+          ...askedFor(task),
+          workflowId,
+        };
   const outcome = await change<Retried>(db, {
     opKey: input.opKey,
     write: db
@@ -67,25 +84,13 @@ export async function retryTask(
       .returning()
       .getSQL(),
     also:
-      renewed === null
+      seed === null
         ? []
         : [
             sql`
               update approvals set state = 'void', closed_because = 'the content changed before a retry'
               from changed where approvals.id = ${task.approvalId} and approvals.state = 'approved'`,
-            openApproval({
-              id: renewed,
-              kind: 'task',
-              title: task.title,
-              summary: { ...approvalSummary(task, binding), replaces: task.approvalId },
-              risk: task.risk,
-              digest: currentDigest,
-              target: task.target,
-              type: task.type,
-              policy,
-              requestedBy: task.requestedBy,
-              workflowId,
-            }),
+            openApproval(seed),
           ],
     events: [
       {
@@ -94,13 +99,19 @@ export async function retryTask(
         payload: { taskId: task.id, run, by: input.actor, approvalStands: renewed === null },
         correlationId: task.id,
       },
+      ...(seed === null ? [] : [approvalRequested(seed, task.id)]),
     ],
     audit: {
       actor: input.actor,
       action: 'task.retry',
       subjectKind: 'task',
       subjectId: task.id,
-      detail: { run, approvalStands: renewed === null },
+      detail: {
+        run,
+        approvalStands: renewed === null,
+        approvalId: renewed ?? task.approvalId,
+        digest: currentDigest,
+      },
     },
     result: sql`jsonb_build_object('state', changed.state, 'run', changed.run, 'workflowId', changed.workflow_id)`,
   });

@@ -1,25 +1,34 @@
 import { and, eq, sql } from 'drizzle-orm';
 import type { ExecutorConfig, TemporalConfig } from '../domain/agent.ts';
+import type { Waiting } from '../domain/approval.ts';
+import { whoLapsed } from '../domain/approver.ts';
 import { eventTypes } from '../domain/events.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Policy } from '../domain/policy.ts';
 import { refuse, type Refusal } from '../domain/refusal.ts';
 import { checkDispatch, type Executor, type ExecutorBinding, type TaskState } from '../domain/task.ts';
-import { getAgent } from './agents.ts';
-import { getApproval } from './approvals.ts';
+import { approvalFacts } from './approvals.ts';
 import { change, recordedResult } from './change.ts';
 import type { Db } from './client.ts';
 import type { DecisionRequestRow } from './decision-requests.ts';
 import { settleRequest } from './decisions.ts';
-import { policyFor } from './policies.ts';
-import { approvalId, approvalSummary, openApproval, taskDigest } from './task-create.ts';
+import { readDispatch } from './dispatch-facts.ts';
+import {
+  approvalId,
+  approvalRequested,
+  type ApprovalSeed,
+  approvalSummary,
+  askedFor,
+  openApproval,
+  taskDigest,
+  waitingFor,
+} from './task-create.ts';
 import { tasks } from './schema/index.ts';
-import { getTask, type TaskRow } from './tasks.ts';
+import type { TaskRow } from './tasks.ts';
 
-export type ClaimedRun = {
+export type ClaimedRun = Waiting & {
   state: TaskState;
   approvalId: string;
-  expiresInMs: number;
   dispatchMode: TaskRow['dispatchMode'];
   title: string;
 };
@@ -36,12 +45,32 @@ export async function claimRun(
     .returning();
   if (row === undefined)
     return refuse('NOT_FOUND', `There is no task ${input.taskId} whose current run is ${input.run}.`);
-  const [approval] = await db.execute(sql`
-    select (extract(epoch from expires_at - clock_timestamp()) * 1000)::float8 as left
-    from approvals where id = ${row.approvalId}`);
-  const expiresInMs = Math.max(1, Math.ceil(Number(approval?.left ?? 0)));
   const { state, dispatchMode, title } = row;
-  return { state, approvalId: row.approvalId, expiresInMs, dispatchMode, title };
+  return { state, approvalId: row.approvalId, ...(await waitLeft(db, row.approvalId)), dispatchMode, title };
+}
+
+/** What is left of the wait for an approval that may have waited before, by the database's clock. */
+async function waitLeft(db: Db, id: string): Promise<Waiting> {
+  const [row] = await db.execute<{
+    expires: number;
+    remind: number | null;
+    escalate: number | null;
+    every: number | null;
+  }>(sql`
+    select (extract(epoch from expires_at - clock_timestamp()) * 1000)::float8 as expires,
+           (rule ->> 'remindEveryMs')::float8 as every,
+           (extract(epoch from coalesce(reminded_at, created_at) - clock_timestamp()) * 1000)::float8 + (rule ->> 'remindEveryMs')::float8 as remind,
+           case when escalated_at is null
+                then (extract(epoch from created_at - clock_timestamp()) * 1000)::float8 + (rule ->> 'escalateAfterMs')::float8 end as escalate
+    from approvals where id = ${id}`);
+  const left = (ms: number | null | undefined): number | null =>
+    ms == null ? null : Math.max(1, Math.ceil(Number(ms)));
+  return {
+    expiresInMs: left(row?.expires) ?? 1,
+    remindEveryMs: left(row?.every),
+    remindAfterMs: left(row?.remind),
+    escalateAfterMs: left(row?.escalate),
+  };
 }
 
 /** What a workflow needs to hand the work to an executor; the executor's configuration stays in the record. */
@@ -59,11 +88,10 @@ export type Dispatch = {
   task: { id: string; type: string; target: string; payload: JsonObject };
 };
 /** The content moved since the approval: it is void, and a new one is open. */
-export type Voided = {
+export type Voided = Waiting & {
   dispatched: false;
   voided: true;
   approvalId: string;
-  expiresInMs: number;
   because: string;
 };
 export type DispatchRefused = { dispatched: false; voided: false } & Refusal;
@@ -88,14 +116,10 @@ export async function beginAttempt(
   db: Db,
   input: { taskId: string; opKey: string; request: DecisionRequestRow | null; actor: string },
 ): Promise<DispatchOutcome> {
-  const task = await getTask(db, input.taskId);
-  if (task === null)
+  const read = await readDispatch(db, input.taskId);
+  if (read === null)
     return { dispatched: false, voided: false, ...refuse('NOT_FOUND', `No task ${input.taskId}.`) };
-  const [approval, agent, policy] = await Promise.all([
-    getApproval(db, task.approvalId),
-    task.agentId === null ? null : getAgent(db, task.agentId),
-    policyFor(db, { kind: 'task', ...task }),
-  ]);
+  const { task, approval, agent, policy, voters } = read;
   const usable = agent === null || agent.state === 'disabled' ? null : agent;
   const binding = bindingOf(usable);
   const repeated = await repetition(db, input.opKey, task, agent);
@@ -111,7 +135,12 @@ export async function beginAttempt(
     role: task.targetRole,
   });
   if (refusal?.refused === 'STALE')
-    return voidApproval(db, task, { binding, policy, digest: currentDigest }, input.opKey);
+    return voidApproval(db, task, { binding, policy, digest: currentDigest, because: null }, input.opKey);
+  const lapsed = refusal === null && approval !== null ? whoLapsed(approvalFacts(approval), voters) : null;
+  if (lapsed !== null) {
+    const because = `${lapsed} may no longer approve`;
+    return voidApproval(db, task, { binding, policy, digest: currentDigest, because }, input.opKey);
+  }
   if (refusal !== null || usable === null)
     return {
       dispatched: false,
@@ -140,6 +169,10 @@ export async function beginAttempt(
           eq(tasks.attempt, task.attempt),
           eq(tasks.digest, currentDigest),
           sql`exists (select from approvals a where a.id = ${tasks.approvalId} and a.state = 'approved' and a.digest = ${currentDigest})`,
+          ...[...voters.values()].map(
+            ({ principal }) =>
+              sql`exists (select from principals p where p.id = ${principal.id} and p.status = 'active' and p.role = ${principal.role})`,
+          ),
           sql`exists (select from agents g where g.id = ${usable.id} and g.config_version = ${usable.configVersion}::int and g.state <> 'disabled')`,
         ),
       )
@@ -197,7 +230,7 @@ async function repetition(
   return begun === null || agent === null ? null : toDispatch(task, agent, begun.attempt);
 }
 
-type VoidResult = Pick<Voided, 'approvalId' | 'expiresInMs' | 'because'>;
+type VoidResult = Omit<Voided, 'dispatched' | 'voided'>;
 
 function voidKey(opKey: string): string {
   return `${opKey}:void`;
@@ -232,13 +265,26 @@ function whatMoved(task: TaskRow, binding: ExecutorBinding, policy: Policy): str
 async function voidApproval(
   db: Db,
   task: TaskRow,
-  now: { binding: ExecutorBinding; policy: Policy; digest: string },
+  now: { binding: ExecutorBinding; policy: Policy; digest: string; because: string | null },
   opKey: string,
 ): Promise<DispatchOutcome> {
   const { binding, policy, digest: currentDigest } = now;
   const ordinal = task.approvals + 1;
   const newApproval = approvalId(task.id, ordinal);
-  const because = whatMoved(task, binding, policy);
+  const because = now.because ?? whatMoved(task, binding, policy);
+  const seed: ApprovalSeed = {
+    id: newApproval,
+    kind: 'task',
+    title: task.title,
+    summary: { ...approvalSummary(task, binding), moved: because, replaces: task.approvalId },
+    risk: task.risk,
+    digest: currentDigest,
+    target: task.target,
+    type: task.type,
+    policy,
+    ...askedFor(task),
+    workflowId: task.workflowId,
+  };
   const outcome = await change<VoidResult>(db, {
     opKey: voidKey(opKey),
     write: db
@@ -256,19 +302,7 @@ async function voidApproval(
       .getSQL(),
     also: [
       sql`update approvals set state = 'void', closed_because = ${because} from changed where approvals.id = ${task.approvalId}`,
-      openApproval({
-        id: newApproval,
-        kind: 'task',
-        title: task.title,
-        summary: { ...approvalSummary(task, binding), moved: because, replaces: task.approvalId },
-        risk: task.risk,
-        digest: currentDigest,
-        target: task.target,
-        type: task.type,
-        policy,
-        requestedBy: task.requestedBy,
-        workflowId: task.workflowId,
-      }),
+      openApproval(seed),
     ],
     events: [
       {
@@ -278,16 +312,17 @@ async function voidApproval(
         payload: { taskId: task.id, approvalId: task.approvalId, newApprovalId: newApproval, because },
         correlationId: task.id,
       },
+      approvalRequested(seed, task.id),
     ],
     audit: {
       actor: 'system',
       action: 'approval.void',
       subjectKind: 'approval',
       subjectId: task.approvalId,
-      detail: { task: task.id, because, newApprovalId: newApproval },
+      detail: { task: task.id, because, newApprovalId: newApproval, digest: currentDigest },
     },
-    result: sql`jsonb_build_object('approvalId', changed.approval_id, 'expiresInMs', ${policy.rule.expiresInMs}::bigint,
-                                   'because', ${because}::text)`,
+    result: sql`jsonb_build_object('approvalId', changed.approval_id, 'because', ${because}::text)
+                || ${JSON.stringify(waitingFor(policy))}::text::jsonb`,
   });
   if (outcome.status === 'unchanged')
     return { dispatched: false, voided: false, ...refuse('CONFLICT', 'The task changed; look at it again.') };

@@ -1,5 +1,5 @@
 import { matchesScope } from './access.ts';
-import type { ApprovalKind } from './approval.ts';
+import type { ApprovalKind } from './approval-record.ts';
 import type { DispatchMode, Risk } from './task.ts';
 
 /** Who may approve: people with one of the roles or in one of the groups; nobody named means everyone permitted. */

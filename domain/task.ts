@@ -1,4 +1,4 @@
-import { isDeeperThan, type Json, type JsonObject, storable, storableText } from './json.ts';
+import { canonical, isDeeperThan, type JsonObject, storable, storableText } from './json.ts';
 import { refuse, type Refusal } from './refusal.ts';
 
 /*
@@ -89,26 +89,22 @@ export const maxTimeoutMs = 3_600_000;
 /** The executor that would run the task, as far as it is part of what a person approves. */
 export type ExecutorBinding = { agentId: string; executor: Executor; configVersion: number } | null;
 
-export type TaskContent = {
-  type: string;
-  payload: JsonObject;
-  target: string;
-  binding: ExecutorBinding;
-  risk: Risk;
-  policyVersion: number;
-};
+/** What an approver may change of a task that waits: not its type and target, which make it another task. */
+export type EditedContent = { title?: string; payload?: JsonObject; timeoutMs?: number };
 
-/** Exactly what runs, and nothing that moves by itself: this is what an approval is bound to (DESIGN 5). */
-export function approvedContent(content: TaskContent): Json {
-  return {
-    kind: 'task',
-    type: content.type,
-    payload: content.payload,
-    target: content.target,
-    executor: content.binding,
-    risk: content.risk,
-    policyVersion: content.policyVersion,
-  };
+/** The content after an edit; one that changes nothing is refused, as it would only throw votes away. */
+export function taskEdit(
+  before: Required<EditedContent>,
+  edit: EditedContent,
+): Required<EditedContent> | Refusal {
+  const { title = before.title, payload = before.payload, timeoutMs = before.timeoutMs } = edit;
+  const isSame =
+    title === before.title &&
+    timeoutMs === before.timeoutMs &&
+    canonical(payload) === canonical(before.payload);
+  return isSame
+    ? refuse('INVALID', 'This edit changes nothing; give another payload, title or timeoutMs.')
+    : { title, payload, timeoutMs };
 }
 
 export type DispatchFacts = {

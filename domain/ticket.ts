@@ -14,6 +14,9 @@ export type TicketClaims = {
   decision: Decision;
   digest: string;
   reason: string | null;
+  guidance: string | null;
+  acknowledgedFindings: string[];
+  breakGlass: boolean;
   expiresAtMs: number;
 };
 
@@ -28,7 +31,10 @@ function isClaims(value: unknown): value is TicketClaims {
   return (
     texts.every((key) => typeof claims[key] === 'string') &&
     (claims.decision === 'approve' || claims.decision === 'reject') &&
-    (claims.reason === null || typeof claims.reason === 'string') &&
+    [claims.reason, claims.guidance].every((text) => text === null || typeof text === 'string') &&
+    Array.isArray(claims.acknowledgedFindings) &&
+    claims.acknowledgedFindings.every((id) => typeof id === 'string') &&
+    typeof claims.breakGlass === 'boolean' &&
     typeof claims.expiresAtMs === 'number'
   );
 }

@@ -7,8 +7,9 @@ import {
 } from '@temporalio/workflow';
 import { ApplicationFailure } from '@temporalio/common';
 import type { DecisionActivities } from '../activities/decisions.ts';
-import type { ApprovalMessage, ApprovalState, DecisionOutcome } from '../domain/approval.ts';
+import type { ApprovalMessage, ApprovalState, DecisionOutcome, Waiting } from '../domain/approval.ts';
 import type { Refusal } from '../domain/refusal.ts';
+import { afterDue, nextDue, timetable } from '../domain/waiting.ts';
 import { approvalSignal, decideUpdate } from './messages.ts';
 import type { takeTurns } from './turns.ts';
 
@@ -17,11 +18,24 @@ const decisions = proxyLocalActivities<DecisionActivities>({
   retry: { initialInterval: '200ms', maximumInterval: '10s' },
 });
 
-export type GateAnswer = Exclude<ApprovalState, 'open'> | 'interrupted';
+type Settled = Exclude<ApprovalState, 'open'>;
+
+/** How a wait ended; `guidance` is what a person who rejected it wants to be different. */
+export type GateAnswer = { state: Settled | 'interrupted'; guidance: string | null };
+
+/** The approval to wait for. */
+export type Waited = Waiting & { id: string };
 
 export type Gate = {
-  /** Waits until people decided, time is over, or `interrupted` turns true. */
-  wait(approval: { id: string; expiresInMs: number }, interrupted: () => boolean): Promise<GateAnswer>;
+  /**
+   * Waits until people decided, time is over, or `interrupted` turns true; meanwhile it has people reminded. An edit
+   * replaces the approval by one of the new content: the wait goes on for that, and `replaced` hears of it.
+   */
+  wait(
+    approval: Waited,
+    interrupted: () => boolean,
+    replaced?: (approval: Waited) => void,
+  ): Promise<GateAnswer>;
   /** The attempt that began together with the approval, once. */
   takeBegun(): Begun;
 };
@@ -40,8 +54,8 @@ export function fail(refusal: Refusal): ApplicationFailure {
  */
 export function openGate(inTurn: ReturnType<typeof takeTurns>, beginTaskId: () => string | null): Gate {
   const { workflowId, runId } = workflowInfo();
-  const { recordDecision, expireApproval } = inTurn(decisions);
-  const decided = new Map<string, Exclude<ApprovalState, 'open'>>();
+  const { recordDecision, expireApproval, nudgeApproval } = inTurn(decisions);
+  const decided = new Map<string, { state: Settled; guidance: string | null; next: Waited | null }>();
   let begun: Begun = null;
   let signals = 0;
   let closed = false;
@@ -53,8 +67,17 @@ export function openGate(inTurn: ReturnType<typeof takeTurns>, beginTaskId: () =
     const answered = await recordDecision({ message, workflowId, opKey, beginTaskId: beginTaskId() });
     const { outcome } = answered;
     begun ??= answered.begun;
-    if (outcome.accepted && outcome.state !== 'open') decided.set(outcome.approvalId, outcome.state);
+    if (outcome.accepted && outcome.state !== 'open') {
+      const { approvalId, state, guidance = null, replacement } = outcome;
+      const next = replacement === undefined ? null : { ...replacement, id: replacement.approvalId };
+      decided.set(approvalId, { state, guidance, next });
+    }
     return outcome;
+  }
+
+  function settled(approvalId: string, state: ApprovalState): void {
+    if (state !== 'open' && !decided.has(approvalId))
+      decided.set(approvalId, { state, guidance: null, next: null });
   }
 
   setHandler(decideUpdate, (message) => record(message, `update:${currentUpdateInfo()?.id}`), {
@@ -74,27 +97,40 @@ export function openGate(inTurn: ReturnType<typeof takeTurns>, beginTaskId: () =
       begun = null;
       return taken;
     },
-    async wait(approval, interrupted) {
+    async wait(asked, interrupted, replaced = () => undefined) {
       closed = false;
-      let timeLeftMs = approval.expiresInMs;
+      let approval = asked;
+      let times = timetable(approval, Date.now());
       for (let round = 1; ; round += 1) {
-        const answered = await condition(() => decided.has(approval.id) || interrupted(), timeLeftMs);
-        const state = decided.get(approval.id);
-        if (state !== undefined) {
+        const due = nextDue(times);
+        const leftMs = Math.max(1, due.atMs - Date.now());
+        const answered = await condition(() => decided.has(approval.id) || interrupted(), leftMs);
+        const answer = decided.get(approval.id);
+        if (answer !== undefined && answer.next !== null) {
+          approval = answer.next;
+          times = timetable(approval, Date.now());
+          replaced(approval);
+        } else if (answer !== undefined) {
           closed = true;
-          return state;
+          return { state: answer.state, guidance: answer.guidance };
+        } else if (answered) {
+          return { state: 'interrupted', guidance: null };
+        } else if (due.what === 'expiry') {
+          const opKey = `expire:${approval.id}:${runId}:${round}`;
+          const expiry = await expireApproval({ approvalId: approval.id, opKey });
+          if (expiry.expired) {
+            closed = true;
+            return { state: 'expired', guidance: null };
+          }
+          settled(approval.id, expiry.state);
+          times = { ...times, expiresAtMs: Date.now() + Math.max(1, expiry.remainingMs) };
+        } else {
+          const { what } = due;
+          const opKey = `${what}:${approval.id}:${runId}:${round}`;
+          const { state } = await nudgeApproval({ approvalId: approval.id, what, opKey });
+          settled(approval.id, state);
+          times = afterDue(times, what, Date.now());
         }
-        if (answered) return 'interrupted';
-        const expiry = await expireApproval({
-          approvalId: approval.id,
-          opKey: `expire:${approval.id}:${runId}:${round}`,
-        });
-        if (expiry.expired) {
-          closed = true;
-          return 'expired';
-        }
-        if (expiry.state !== 'open') decided.set(approval.id, expiry.state);
-        timeLeftMs = Math.max(1, expiry.remainingMs);
       }
     },
   };

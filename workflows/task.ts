@@ -14,7 +14,7 @@ import type { DispatchedTask, TaskActivities } from '../activities/tasks.ts';
 import { searchAttributes } from '../domain/names.ts';
 import { isRefusal, refuse } from '../domain/refusal.ts';
 import { isEnded, type TaskState } from '../domain/task.ts';
-import { fail, openGate } from './approval-gate.ts';
+import { fail, openGate, type Waited } from './approval-gate.ts';
 import { runEffect } from './effect.ts';
 import type { TaskInput } from './inputs.ts';
 import {
@@ -79,7 +79,7 @@ export async function task(input: TaskInput): Promise<TaskRunState> {
 
   const claimed = await record.claimRun({ taskId, run: input.run, runId });
   if (isRefusal(claimed)) throw fail(claimed);
-  let approval = { id: claimed.approvalId, expiresInMs: claimed.expiresInMs };
+  let approval: Waited = { ...claimed, id: claimed.approvalId };
   // Whoever asks for a retry asks for it to run; its approval still stands.
   dispatchNow = claimed.dispatchMode === 'auto' || input.run > 1;
   life.approvalId = approval.id;
@@ -111,8 +111,12 @@ export async function task(input: TaskInput): Promise<TaskRunState> {
   }
 
   async function awaitDecision(): Promise<void> {
-    const answer = await gate.wait(approval, isCancelAsked);
-    if (answer === 'interrupted') return;
+    const { state } = await gate.wait(approval, isCancelAsked, (edited) => {
+      approval = edited;
+      life.approvalId = edited.id;
+      enter('pending-approval', 'a decision on the edited content', false);
+    });
+    if (state === 'interrupted') return;
     const next = {
       approved: 'pending',
       rejected: 'rejected',
@@ -120,7 +124,7 @@ export async function task(input: TaskInput): Promise<TaskRunState> {
       void: 'pending',
       withdrawn: 'cancelled',
     } as const;
-    enter(next[answer], 'a dispatch', answer !== 'approved' || !dispatchNow);
+    enter(next[state], 'a dispatch', state !== 'approved' || !dispatchNow);
   }
 
   async function awaitDispatch(): Promise<void> {
@@ -143,7 +147,7 @@ export async function task(input: TaskInput): Promise<TaskRunState> {
         approvalId: outcome.approvalId,
       });
       if (asked !== undefined) asked.answer = { accepted: false, ...stale };
-      approval = { id: outcome.approvalId, expiresInMs: outcome.expiresInMs };
+      approval = { ...outcome, id: outcome.approvalId };
       life.approvalId = approval.id;
       enter('pending-approval', `a new decision: ${outcome.because}`);
     } else {
@@ -176,16 +180,13 @@ export async function task(input: TaskInput): Promise<TaskRunState> {
     if (isRefusal(question)) throw fail(question);
     life.approvalId = question.approvalId;
     enter('running', `a person's word on the outcome: ${because}`);
-    const answer = await gate.wait(
-      { id: question.approvalId, expiresInMs: question.expiresInMs },
-      isCancelAsked,
-    );
-    if (answer === 'interrupted') return;
+    const { state } = await gate.wait({ ...question, id: question.approvalId }, isCancelAsked);
+    if (state === 'interrupted') return;
     const said =
-      answer === 'approved'
+      state === 'approved'
         ? 'a person confirmed that it took effect'
         : 'nobody confirmed that it took effect';
-    await finish({ ok: answer === 'approved', summary: `Outcome unknown (${because}); ${said}.` });
+    await finish({ ok: state === 'approved', summary: `Outcome unknown (${because}); ${said}.` });
   }
 
   async function finish(result: { ok: boolean; summary: string }): Promise<void> {

@@ -1,17 +1,18 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { type ApprovalRow, databaseNow, getApproval, listApprovals } from '../../db/approvals.ts';
+import { type ApprovalRow, getApproval, listApprovals } from '../../db/approvals.ts';
+import { readApprover } from '../../db/approvers.ts';
 import { principalNames } from '../../db/access.ts';
-import type { Principal } from '../../domain/access.ts';
 import { approvalKinds, approvalStates, decisions } from '../../domain/approval.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { risks } from '../../domain/task.ts';
+import { approvalSchema, approvalView } from '../approval-view.ts';
 import { guard } from '../auth.ts';
-import type { Api, ApiDeps } from '../context.ts';
+import type { Api, ApiDeps, Asker } from '../context.ts';
+import { askerOf } from '../decide.ts';
 import { allowedActions } from '../decision-rule.ts';
 import { cutPage, decodeCursor, pageOf, pageQuery, timePlace } from '../paging.ts';
 import { throwRefusal } from '../problems.ts';
 import { answer, idParams } from '../schemas.ts';
-import { approvalSchema, approvalView } from '../views.ts';
 
 const inboxItem = approvalSchema
   .extend({ allowedActions: z.array(z.enum(decisions)), whyNot: z.string().nullable() })
@@ -58,17 +59,20 @@ function shortenSummary(item: z.infer<typeof inboxItem>): z.infer<typeof inboxIt
 async function showApprovals(
   deps: ApiDeps,
   rows: ApprovalRow[],
-  principal: Principal,
+  asker: Asker,
 ): Promise<z.infer<typeof inboxItem>[]> {
   const { db } = deps.database;
-  const names = await principalNames(
-    db,
-    rows.map((row) => row.requestedBy),
-  );
-  const nowMs = await databaseNow(db);
+  const [names, approver] = await Promise.all([
+    principalNames(
+      db,
+      rows.map((row) => row.requestedBy),
+    ),
+    readApprover(db, asker.principal.id, asker.keyId ?? null),
+  ]);
+  const { nowMs, rights } = approver ?? { nowMs: deps.now(), rights: [] };
   return rows.map((row) => ({
     ...approvalView(deps, row, { nowMs, names }),
-    ...allowedActions(row, principal, nowMs),
+    ...allowedActions(row, { ...asker, rights }, nowMs),
   }));
 }
 
@@ -85,7 +89,7 @@ export function addApprovalRoutes(app: Api, deps: ApiDeps): void {
       limit + 1,
     );
     const page = cutPage(rows, limit, (row) => ({ at: row.createdAt.getTime(), id: row.id }));
-    const items = await showApprovals(deps, page.rows, c.get('principal'));
+    const items = await showApprovals(deps, page.rows, askerOf(c));
     return c.json({ items: items.map(shortenSummary), nextCursor: page.nextCursor }, 200);
   });
 
@@ -93,7 +97,7 @@ export function addApprovalRoutes(app: Api, deps: ApiDeps): void {
     const { id } = c.req.valid('param');
     const row = await getApproval(db, id);
     if (row === null) throwRefusal(refuse('NOT_FOUND', `There is no approval ${id}.`));
-    const [item] = await showApprovals(deps, [row], c.get('principal'));
+    const [item] = await showApprovals(deps, [row], askerOf(c));
     if (item === undefined) throw new Error('one row makes one item');
     return c.json(item, 200);
   });

@@ -1,20 +1,29 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { databaseNow, getApproval } from '../../db/approvals.ts';
+import { principalNames } from '../../db/access.ts';
+import { approvalFacts, type ApprovalRow, databaseNow } from '../../db/approvals.ts';
 import { storeDecisionRequest } from '../../db/decision-requests.ts';
 import { newId } from '../../db/ids.ts';
 import { approvalStates, decisions } from '../../domain/approval.ts';
+import { brokenGlass, glassBreakers, stageOf } from '../../domain/approver.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { ticketLifetimeMs } from '../../domain/ticket.ts';
+import { approvalSchema, approvalView } from '../approval-view.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
-import { requireAllowed, settledRefusal } from '../decision-rule.ts';
+import { askerOf, checkWish, decideOne } from '../decide.ts';
+import { requireAllowed } from '../decision-rule.ts';
 import { throwRefusal } from '../problems.ts';
-import { askRun } from '../requests.ts';
-import { answer, body, deliveringSchema, idParams, instant, reason, temporalLink } from '../schemas.ts';
+import {
+  answer,
+  body,
+  deliveringSchema,
+  digestSeen,
+  idParams,
+  instant,
+  reason,
+  temporalLink,
+} from '../schemas.ts';
 import { signalCommand, signTicket } from '../tickets.ts';
-import { approvalSchema, approvalView } from '../views.ts';
-
-const digest = z.string().regex(/^[0-9a-f]{64}$/, 'is the digest of the approval as you saw it');
 
 const outcomeSchema = z.object({
   accepted: z.literal(true),
@@ -24,16 +33,22 @@ const outcomeSchema = z.object({
   decidedAt: z.string(),
 });
 
+/** What a person may say with a decision, on whatever way it goes. */
+const said = {
+  decision: z.enum(decisions),
+  reason: reason.optional(),
+  guidance: reason.optional(),
+  acknowledgedFindings: z.array(z.string().min(1).max(200)).max(200).optional(),
+  breakGlass: z.boolean().optional(),
+};
+
 const decideRoute = createRoute({
   method: 'post',
   path: '/v1/approvals/{id}/decision',
   tags: ['approvals'],
   summary: 'Approves or rejects exactly the content that the caller saw',
-  ...guard('approvals:decide'),
-  request: {
-    params: idParams,
-    body: body(z.strictObject({ decision: z.enum(decisions), digest, reason: reason.optional() })),
-  },
+  ...guard(['approvals:decide', 'approvals:break-glass']),
+  request: { params: idParams, body: body(z.strictObject({ ...said, digest: digestSeen })) },
   responses: {
     200: answer(
       'The run has recorded the decision.',
@@ -48,13 +63,8 @@ const ticketRoute = createRoute({
   path: '/v1/approvals/{id}/tickets',
   tags: ['approvals'],
   summary: 'Makes a one-use ticket that lets a Temporal signal carry this decision',
-  ...guard('approvals:decide'),
-  request: {
-    params: idParams,
-    body: body(
-      z.strictObject({ decision: z.enum(decisions), digest: digest.optional(), reason: reason.optional() }),
-    ),
-  },
+  ...guard(['approvals:decide', 'approvals:break-glass']),
+  request: { params: idParams, body: body(z.strictObject({ ...said, digest: digestSeen.optional() })) },
   responses: {
     201: answer(
       'The ticket; it is shown once.',
@@ -69,35 +79,21 @@ const ticketRoute = createRoute({
   },
 });
 
+function votesLeft(row: ApprovalRow, isGlassBroken: boolean): number {
+  if (row.state !== 'open') return 0;
+  return isGlassBroken ? glassBreakers - brokenGlass(row.votes) : stageOf(approvalFacts(row)).votesLeft;
+}
+
 export function addDecisionRoutes(app: Api, deps: ApiDeps): void {
   const { db } = deps.database;
 
   app.openapi(decideRoute, async (c) => {
     const { id } = c.req.valid('param');
-    const said = c.req.valid('json');
-    const principal = c.get('principal');
-    const { approval, wish } = await requireAllowed(
-      deps,
-      id,
-      { principal, requestId: c.get('requestId') },
-      () => ({ ...said, reason: said.reason ?? null }),
-    );
-    const asked = await askRun(
-      deps,
-      {
-        principal,
-        workflowId: approval.workflowId,
-        subjectId: approval.subjectId,
-        action: wish.decision,
-        approvalId: approval.id,
-        digest: wish.digest,
-        reason: wish.reason,
-      },
-      async () => {
-        const now = await getApproval(db, id);
-        return now === null ? null : settledRefusal(now);
-      },
-    );
+    const wish = c.req.valid('json');
+    const { approval, ...asked } = await decideOne(deps, askerOf(c), id, {
+      ...wish,
+      reason: wish.reason ?? null,
+    });
     if (!asked.delivered)
       return c.json(
         {
@@ -107,18 +103,16 @@ export function addDecisionRoutes(app: Api, deps: ApiDeps): void {
         },
         202,
       );
-    const decided = (await getApproval(db, id)) ?? approval;
-    const vote = decided.votes.findLast((each) => each.principalId === principal.id);
-    const approvals = decided.votes.filter((each) => each.decision === 'approve').length;
-    const nowMs = await databaseNow(db);
+    const vote = approval.votes.findLast((each) => each.principalId === c.get('principal').id);
+    const [nowMs, names] = await Promise.all([databaseNow(db), principalNames(db, [approval.requestedBy])]);
     return c.json(
       {
-        approval: approvalView(deps, decided, { nowMs, names: new Map() }),
+        approval: approvalView(deps, approval, { nowMs, names }),
         outcome: {
           accepted: true as const,
-          approvalId: decided.id,
-          state: decided.state,
-          votesLeft: decided.state === 'open' ? decided.requiredApprovals - approvals : 0,
+          approvalId: approval.id,
+          state: approval.state,
+          votesLeft: votesLeft(approval, wish.breakGlass === true),
           decidedAt: vote?.at ?? new Date(nowMs).toISOString(),
         },
       },
@@ -128,33 +122,41 @@ export function addDecisionRoutes(app: Api, deps: ApiDeps): void {
 
   app.openapi(ticketRoute, async (c) => {
     const { id } = c.req.valid('param');
-    const said = c.req.valid('json');
-    const principal = c.get('principal');
-    const { approval, wish } = await requireAllowed(
-      deps,
-      id,
-      { principal, requestId: c.get('requestId') },
-      (row) => ({ decision: said.decision, digest: said.digest ?? row.digest, reason: said.reason ?? null }),
-    );
+    const given = c.req.valid('json');
+    const asker = askerOf(c);
+    checkWish(given);
+    const { approval, wish } = await requireAllowed(deps, id, asker, (row) => ({
+      decision: given.decision,
+      digest: given.digest ?? row.digest,
+      reason: given.reason ?? null,
+      guidance: given.guidance ?? null,
+      acknowledgedFindings: given.acknowledgedFindings ?? [],
+      breakGlass: given.breakGlass ?? false,
+    }));
     const jti = newId('tkt');
-    const expiresAtMs = (await databaseNow(db)) + ticketLifetimeMs;
+    const expiresAtMs = Math.floor((await databaseNow(db)) + ticketLifetimeMs);
     const { workflowId } = approval;
+    const { decision, ...bound } = wish;
+    const principalId = asker.principal.id;
     const stored = await storeDecisionRequest(db, {
+      ...bound,
       id: jti,
-      action: wish.decision,
+      action: decision,
       source: 'ticket',
       subjectId: approval.subjectId,
       approvalId: approval.id,
       workflowId,
-      principalId: principal.id,
-      digest: wish.digest,
-      reason: wish.reason,
+      principalId,
+      keyId: asker.keyId ?? null,
+      loginAt: asker.loginAtMs == null ? null : new Date(asker.loginAtMs),
       expiresAt: new Date(expiresAtMs),
     });
     if (stored.status !== 'changed')
       throwRefusal(refuse('CONFLICT', 'The ticket was not stored; try again.'));
-    const claims = { jti, approvalId: id, workflowId, principalId: principal.id, ...wish };
-    const ticket = signTicket(deps.ticketKey, { ...claims, expiresAtMs: Math.floor(expiresAtMs) });
+    const ticket = signTicket(deps.ticketKey, {
+      ...{ jti, approvalId: id, workflowId, principalId, decision, expiresAtMs },
+      ...bound,
+    });
     const { address, namespace } = deps;
     return c.json(
       {

@@ -2,11 +2,11 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { findAgentByPrincipal } from '../../db/agents.ts';
 import { retryTask } from '../../db/task-retry.ts';
 import { reportProgress, type TaskRow } from '../../db/tasks.ts';
-import type { Principal } from '../../domain/access.ts';
 import { isRefusal, refuse, type Refusal } from '../../domain/refusal.ts';
 import { isEnded } from '../../domain/task.ts';
 import { guard } from '../auth.ts';
-import type { Api, ApiDeps } from '../context.ts';
+import type { Api, ApiDeps, Asker } from '../context.ts';
+import { askerOf } from '../decide.ts';
 import { throwRefusal } from '../problems.ts';
 import { askRun } from '../requests.ts';
 import { answer, body, deliveringSchema, idParams, optionalBody, reason, temporalLink } from '../schemas.ts';
@@ -95,7 +95,7 @@ export function addTaskActionRoutes(app: Api, deps: ApiDeps): void {
   async function ask(
     action: 'dispatch' | 'cancel',
     id: string,
-    principal: Principal,
+    asker: Asker,
     why: string | null,
   ): Promise<{ task: TaskRow; requestId: string; delivered: boolean }> {
     const task = await requireTask(deps, id);
@@ -104,7 +104,7 @@ export function addTaskActionRoutes(app: Api, deps: ApiDeps): void {
     const { workflowId } = task;
     const asked = await askRun(
       deps,
-      { principal, workflowId, subjectId: id, action, approvalId: null, digest: null, reason: why },
+      { asker, workflowId, subjectId: id, action, approvalId: null, digest: null, reason: why },
       async () => states[action](await requireTask(deps, id)),
     );
     return { ...asked, task: await requireTask(deps, id) };
@@ -119,14 +119,14 @@ export function addTaskActionRoutes(app: Api, deps: ApiDeps): void {
   }
 
   app.openapi(dispatch, async (c) => {
-    const asked = await ask('dispatch', c.req.valid('param').id, c.get('principal'), null);
+    const asked = await ask('dispatch', c.req.valid('param').id, askerOf(c), null);
     if (!asked.delivered) return c.json(delivering(asked), 202);
     return c.json({ task: taskWhole(deps, asked.task) }, 200);
   });
 
   app.openapi(cancel, async (c) => {
     const why = c.req.valid('json').reason ?? null;
-    const asked = await ask('cancel', c.req.valid('param').id, c.get('principal'), why);
+    const asked = await ask('cancel', c.req.valid('param').id, askerOf(c), why);
     if (!asked.delivered) return c.json(delivering(asked), 202);
     return c.json({ task: taskWhole(deps, asked.task) }, 200);
   });

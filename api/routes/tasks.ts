@@ -1,5 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { approvalFacts, type ApprovalRow, getApproval } from '../../db/approvals.ts';
+import { type ApprovalRow, getApproval } from '../../db/approvals.ts';
 import { getTask, listTaskAttempts, listTaskLogs, listTasks, type TaskRow } from '../../db/tasks.ts';
 import { approvalKinds, approvalStates } from '../../domain/approval.ts';
 import { refuse } from '../../domain/refusal.ts';
@@ -23,7 +23,7 @@ const approvalBrief = z.object({
 });
 
 function briefly(row: ApprovalRow): z.infer<typeof approvalBrief> {
-  const { votes, requiredApprovals, digest, state } = approvalFacts(row);
+  const { votes, requiredApprovals, digest, state } = row;
   return {
     id: row.id,
     kind: row.kind,

@@ -64,6 +64,21 @@ ALTER TABLE "approvals" ADD COLUMN "type" text DEFAULT '' NOT NULL;--> statement
 ALTER TABLE "approvals" ADD COLUMN "policy_id" text DEFAULT 'built-in' NOT NULL;--> statement-breakpoint
 ALTER TABLE "approvals" ADD COLUMN "rule" jsonb DEFAULT '{}'::jsonb NOT NULL;--> statement-breakpoint
 ALTER TABLE "approvals" ADD COLUMN "requested_by_person" text DEFAULT '' NOT NULL;--> statement-breakpoint
+ALTER TABLE "approvals" ADD COLUMN "asked_by_person" text DEFAULT '' NOT NULL;--> statement-breakpoint
+ALTER TABLE "approvals" ADD COLUMN "asked_at" timestamp (3) with time zone DEFAULT now() NOT NULL;--> statement-breakpoint
+ALTER TABLE "approvals" ADD COLUMN "findings" jsonb DEFAULT '[]'::jsonb NOT NULL;--> statement-breakpoint
+ALTER TABLE "approvals" ADD COLUMN "handovers" jsonb DEFAULT '[]'::jsonb NOT NULL;--> statement-breakpoint
+ALTER TABLE "approvals" ADD COLUMN "reminders" integer DEFAULT 0 NOT NULL;--> statement-breakpoint
+ALTER TABLE "approvals" ADD COLUMN "reminded_at" timestamp (3) with time zone;--> statement-breakpoint
+ALTER TABLE "approvals" ADD COLUMN "escalated_at" timestamp (3) with time zone;--> statement-breakpoint
+ALTER TABLE "decision_requests" ADD COLUMN "guidance" text;--> statement-breakpoint
+ALTER TABLE "decision_requests" ADD COLUMN "acknowledged_findings" jsonb DEFAULT '[]'::jsonb NOT NULL;--> statement-breakpoint
+ALTER TABLE "decision_requests" ADD COLUMN "break_glass" boolean DEFAULT false NOT NULL;--> statement-breakpoint
+ALTER TABLE "decision_requests" ADD COLUMN "content" jsonb;--> statement-breakpoint
+ALTER TABLE "decision_requests" ADD COLUMN "key_id" text;--> statement-breakpoint
+ALTER TABLE "decision_requests" ADD COLUMN "login_at" timestamp (3) with time zone;--> statement-breakpoint
+ALTER TABLE "tasks" ADD COLUMN "edited_by" text;--> statement-breakpoint
+ALTER TABLE "tasks" ADD COLUMN "guidance" text;--> statement-breakpoint
 ALTER TABLE "grants" ADD CONSTRAINT "grants_principal_id_principals_id_fk" FOREIGN KEY ("principal_id") REFERENCES "public"."principals"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "group_members" ADD CONSTRAINT "group_members_group_name_groups_name_fk" FOREIGN KEY ("group_name") REFERENCES "public"."groups"("name") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "group_members" ADD CONSTRAINT "group_members_principal_id_principals_id_fk" FOREIGN KEY ("principal_id") REFERENCES "public"."principals"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint

@@ -1,10 +1,24 @@
 import { sql } from 'drizzle-orm';
 import { bigserial, boolean, index, integer, jsonb, pgTable, text, uniqueIndex } from 'drizzle-orm/pg-core';
-import { approvalKinds, approvalStates, type Vote } from '../../domain/approval.ts';
+import {
+  approvalKinds,
+  approvalStates,
+  type Finding,
+  type Handover,
+  type Vote,
+} from '../../domain/approval-record.ts';
 import { issueSeverities } from '../../domain/analyzers/issue.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import type { PolicyRule } from '../../domain/policy.ts';
-import { dispatchModes, executors, risks, taskOrigins, taskRoles, taskStates } from '../../domain/task.ts';
+import {
+  dispatchModes,
+  type EditedContent,
+  executors,
+  risks,
+  taskOrigins,
+  taskRoles,
+  taskStates,
+} from '../../domain/task.ts';
 import { principals } from './access.ts';
 import { instant } from './columns.ts';
 
@@ -31,6 +45,10 @@ export const tasks = pgTable(
     requestedBy: text('requested_by')
       .notNull()
       .references(() => principals.id),
+    /** Who wrote the content at hand, where that is not the requester any more. */
+    editedBy: text('edited_by'),
+    /** What a person who rejected it said should be different. */
+    guidance: text('guidance'),
     agentId: text('agent_id'),
     dispatchMode: text('dispatch_mode', { enum: dispatchModes }).notNull(),
     timeoutMs: integer('timeout_ms').notNull(),
@@ -124,8 +142,16 @@ export const approvals = pgTable(
     requestedBy: text('requested_by').notNull(),
     /** The person behind the requester: itself, or the owner of an agent or a service. */
     requestedByPerson: text('requested_by_person').notNull().default(''),
+    /** The person behind the first request, whoever edited the content since; and when that was. */
+    askedByPerson: text('asked_by_person').notNull().default(''),
+    askedAt: instant('asked_at').notNull().defaultNow(),
     requiredApprovals: integer('required_approvals').notNull(),
     votes: jsonb('votes').$type<Vote[]>().notNull().default([]),
+    findings: jsonb('findings').$type<Finding[]>().notNull().default([]),
+    handovers: jsonb('handovers').$type<Handover[]>().notNull().default([]),
+    reminders: integer('reminders').notNull().default(0),
+    remindedAt: instant('reminded_at'),
+    escalatedAt: instant('escalated_at'),
     workflowId: text('workflow_id').notNull(),
     expiresAt: instant('expires_at').notNull(),
     createdAt: instant('created_at').notNull().defaultNow(),
@@ -145,7 +171,7 @@ export const decisionRequests = pgTable(
   {
     /** For a ticket its `jti`; for a request over HTTP the update id. */
     id: text('id').primaryKey(),
-    action: text('action', { enum: ['approve', 'reject', 'dispatch', 'cancel'] }).notNull(),
+    action: text('action', { enum: ['approve', 'reject', 'edit', 'dispatch', 'cancel'] }).notNull(),
     source: text('source', { enum: ['api', 'ticket', 'raw'] }).notNull(),
     subjectId: text('subject_id').notNull(),
     approvalId: text('approval_id'),
@@ -153,6 +179,14 @@ export const decisionRequests = pgTable(
     principalId: text('principal_id').notNull(),
     digest: text('digest'),
     reason: text('reason'),
+    guidance: text('guidance'),
+    acknowledgedFindings: jsonb('acknowledged_findings').$type<string[]>().notNull().default([]),
+    breakGlass: boolean('break_glass').notNull().default(false),
+    /** Of an edit: the members of the content that change. */
+    content: jsonb('content').$type<EditedContent>(),
+    /** What the person showed who they are with: a key, or a login at an identity provider. */
+    keyId: text('key_id'),
+    loginAt: instant('login_at'),
     state: text('state', { enum: ['open', 'recorded', 'refused'] }).notNull(),
     outcome: jsonb('outcome').$type<JsonObject>(),
     expiresAt: instant('expires_at'),

@@ -80,6 +80,9 @@ async function aTicket(task: TaskRow, given: Partial<TicketClaims> = {}, key = p
     decision: 'approve',
     digest: task.digest,
     reason: null,
+    guidance: null,
+    acknowledgedFindings: [],
+    breakGlass: false,
     expiresAtMs: Date.now() + 60_000,
     ...given,
   };

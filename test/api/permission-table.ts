@@ -26,8 +26,10 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
 
   'GET /v1/approvals': readers,
   'GET /v1/approvals/{id}': readers,
-  'POST /v1/approvals/{id}/decision': workers,
-  'POST /v1/approvals/{id}/tickets': workers,
+  'POST /v1/approvals/{id}/decision': ['admin', 'operator', 'break-glass'],
+  'POST /v1/approvals/{id}/tickets': ['admin', 'operator', 'break-glass'],
+  'POST /v1/approvals/{id}/edit': workers,
+  'POST /v1/approvals/{id}/hand-over': workers,
 
   'POST /v1/halo/cycles': workers,
   'GET /v1/halo/cycles': readers,

@@ -13,6 +13,9 @@ const claims: TicketClaims = {
   decision: 'approve',
   digest: 'd'.repeat(64),
   reason: 'it\'s "fine" — ü',
+  guidance: null,
+  acknowledgedFindings: ['F1'],
+  breakGlass: false,
   expiresAtMs: 1_800_000_000_000,
 };
 

@@ -75,7 +75,7 @@ describe('a decision', () => {
 
   test('of two people is needed for high risk, and the first is told how many are left', async () => {
     const task = await aTask(database, people, { risk: 'high' });
-    const say = { decision: 'approve', digest: task.digest };
+    const say = { decision: 'approve', digest: task.digest, reason: 'checked' };
     const first = await api.call('POST', decision(task.approvalId), { as: keys.operator, body: say });
     expect(first.body.outcome).toMatchObject({ state: 'open', votesLeft: 1 });
     const again = await api.call('POST', decision(task.approvalId), { as: keys.operator, body: say });

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { getApproval } from '../../db/approvals.ts';
 import { newId } from '../../db/ids.ts';
 import { storeDecisionRequest } from '../../db/decision-requests.ts';
-import { expireApproval, recordDecision } from '../../db/decisions.ts';
+import { type DecisionInput, expireApproval, recordDecision } from '../../db/decisions.ts';
 import { createPrincipal } from '../../db/principals.ts';
 import { getTask, type TaskRow } from '../../db/tasks.ts';
 import type { Decision } from '../../domain/approval.ts';
@@ -17,21 +17,17 @@ beforeAll(async () => {
   people = await createPeople(database);
 });
 
-function answer(
-  task: TaskRow,
-  principalId: string,
-  decision: Decision,
-  given: { digest?: string; requestId?: string; opKey?: string } = {},
-) {
+function answer(task: TaskRow, principalId: string, decision: Decision, given: Partial<DecisionInput> = {}) {
   return recordDecision(database.db, {
     approvalId: task.approvalId,
     workflowId: task.workflowId,
     decision,
     principalId,
-    digest: given.digest ?? task.digest,
-    reason: null,
-    requestId: given.requestId ?? null,
-    opKey: given.opKey ?? newId('op'),
+    digest: task.digest,
+    reason: 'checked',
+    requestId: null,
+    opKey: newId('op'),
+    ...given,
   });
 }
 
@@ -56,7 +52,11 @@ describe('one decision', () => {
     });
     expect(await getTask(database.db, task.id)).toMatchObject({ state: 'pending' });
     expect(await auditOf(task.approvalId)).toEqual(['approval.approve']);
-    expect(await eventsOf(task.id)).toEqual(['squad.task.created', 'squad.task.approved']);
+    expect(await eventsOf(task.id)).toEqual([
+      'squad.task.created',
+      'approval.requested',
+      'squad.task.approved',
+    ]);
   });
 
   test('a rejection ends the task', async () => {

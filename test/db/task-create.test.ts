@@ -53,7 +53,7 @@ describe('a proposal', () => {
       target: input.target,
       reversible: 'no',
     });
-    expect(await eventsOf(database.root, input.id)).toEqual(['squad.task.created']);
+    expect(await eventsOf(database.root, input.id)).toEqual(['squad.task.created', 'approval.requested']);
     expect(await auditOf(database.root, input.id)).toEqual(['task.create']);
   });
 
@@ -91,7 +91,7 @@ describe('one open task for one fix target', () => {
              (select count(*)::int from approvals where subject_id in ${database.root(ids)}) as approvals,
              (select count(*)::int from events where correlation_id in ${database.root(ids)}) as events,
              (select count(*)::int from audit_entries where subject_id in ${database.root(ids)}) as audit`;
-    expect(counts).toEqual({ tasks: 1, approvals: 1, events: 1, audit: 1 });
+    expect(counts).toEqual({ tasks: 1, approvals: 1, events: 2, audit: 1 });
   });
 
   test('after it has ended the next proposal is a new task', async () => {

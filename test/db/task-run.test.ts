@@ -57,6 +57,7 @@ describe('beginning an attempt', () => {
     expect(await auditOf(database.root, task.id)).toEqual(['task.create', 'task.dispatch']);
     expect(await eventsOf(database.root, task.id)).toEqual([
       'squad.task.created',
+      'approval.requested',
       'squad.task.approved',
       'squad.task.dispatched',
     ]);

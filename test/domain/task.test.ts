@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { canonical, type JsonObject } from '../../domain/json.ts';
+import type { JsonObject } from '../../domain/json.ts';
 import {
-  approvedContent,
   canMove,
   checkDispatch,
   checkRetry,
@@ -12,7 +11,6 @@ import {
   openTaskStates,
   readAgentResult,
   statesBefore,
-  type TaskContent,
   type TaskState,
   taskStates,
 } from '../../domain/task.ts';
@@ -154,57 +152,6 @@ describe('checkRetry (trap D14)', () => {
 
   test('a task that has used its attempts is not retried', () => {
     expect(checkRetry({ ...failed, attempt: maxAttempts })).toMatchObject({ refused: 'LIMIT' });
-  });
-});
-
-const content: TaskContent = {
-  type: 'repair.api.endpoint',
-  payload: { url: 'http://shop/', options: { hard: true } },
-  target: 'probe:1',
-  binding: { agentId: 'agt_1', executor: 'command', configVersion: 3 },
-  risk: 'medium',
-  policyVersion: 1,
-};
-
-describe('approvedContent', () => {
-  test('covers exactly what runs', () => {
-    expect(approvedContent(content)).toEqual({
-      kind: 'task',
-      type: 'repair.api.endpoint',
-      payload: { url: 'http://shop/', options: { hard: true } },
-      target: 'probe:1',
-      executor: { agentId: 'agt_1', executor: 'command', configVersion: 3 },
-      risk: 'medium',
-      policyVersion: 1,
-    });
-  });
-
-  test('live figures never move it', () => {
-    const live = {
-      ...content,
-      attempt: 4,
-      progress: 0.5,
-      evidence: ['evt_9'],
-      severity: 'critical',
-      title: 'x',
-    };
-    expect(canonical(approvedContent(live))).toBe(canonical(approvedContent(content)));
-  });
-
-  test.each<[string, Partial<TaskContent>]>([
-    ['type', { type: 'repair.other' }],
-    ['payload', { payload: { url: 'http://shop/', options: { hard: false } } }],
-    ['target', { target: 'probe:2' }],
-    ['agent', { binding: { agentId: 'agt_2', executor: 'command', configVersion: 3 } }],
-    ['executor', { binding: { agentId: 'agt_1', executor: 'http', configVersion: 3 } }],
-    ['configuration', { binding: { agentId: 'agt_1', executor: 'command', configVersion: 4 } }],
-    ['loss of the agent', { binding: null }],
-    ['risk', { risk: 'low' }],
-    ['policy', { policyVersion: 2 }],
-  ])('a change of %s is a change of content', (_what, moved) => {
-    expect(canonical(approvedContent({ ...content, ...moved }))).not.toBe(
-      canonical(approvedContent(content)),
-    );
   });
 });
 

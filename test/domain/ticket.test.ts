@@ -17,6 +17,9 @@ const claims: TicketClaims = {
   decision: 'approve',
   digest: 'd1',
   reason: null,
+  guidance: null,
+  acknowledgedFindings: ['F1'],
+  breakGlass: false,
   expiresAtMs: 1000,
 };
 
@@ -36,6 +39,10 @@ describe('parseClaims', () => {
     ['a decision in a list', { decision: ['approve'] }],
     ['an id that is no text', { approvalId: 1 }],
     ['a reason that is no text', { reason: {} }],
+    ['guidance that is no text', { guidance: 7 }],
+    ['findings that are no list', { acknowledgedFindings: 'F1' }],
+    ['a finding that is no text', { acknowledgedFindings: [1] }],
+    ['a glass that is no yes or no', { breakGlass: 'yes' }],
     ['an expiry as text', { expiresAtMs: '1000' }],
     ['no expiry', { expiresAtMs: null }],
   ])('%s is no ticket', (_what, wrong) => {

@@ -19,7 +19,12 @@ type Script = {
   voidedOnce?: boolean;
   /** How much time the database says is left when the first timer fires. */
   clockBehindMs?: number;
+  /** What is due while it waits; nothing by default, as in runs from before there were reminders. */
+  remindEveryMs?: number;
+  escalateAfterMs?: number;
 };
+
+const settledStates = { approve: 'approved', reject: 'rejected', edit: 'void' } as const;
 
 /** A record in memory that obeys the same verbs as the database, and remembers every call it got. */
 export function fakeRecord(taskQueue: string, script: Script = {}) {
@@ -28,6 +33,11 @@ export function fakeRecord(taskQueue: string, script: Script = {}) {
   let voided = script.voidedOnce !== true;
   let clockBehindMs = script.clockBehindMs ?? 0;
   let attempt = 0;
+  const { remindEveryMs, escalateAfterMs } = script;
+  const waiting = {
+    ...(remindEveryMs === undefined ? {} : { remindEveryMs }),
+    ...(escalateAfterMs === undefined ? {} : { escalateAfterMs }),
+  };
   const note = (activity: string, input: unknown): void => void calls.push({ activity, input });
 
   function begin(taskId: string): DispatchOutcome {
@@ -68,6 +78,7 @@ export function fakeRecord(taskQueue: string, script: Script = {}) {
         expiresInMs,
         dispatchMode,
         title: 'Repair the shop',
+        ...waiting,
       });
     },
     beginAttempt(input) {
@@ -102,15 +113,21 @@ export function fakeRecord(taskQueue: string, script: Script = {}) {
         Promise.resolve({ outcome: { accepted: false as const, ...refusal }, begun: null });
       if (requestId === undefined) return no(refuse('FORBIDDEN', 'a signal needs a ticket'));
       if (approvals.get(approvalId) !== 'open') return no(refuse('CONFLICT', 'already decided'));
-      const state = decision === 'approve' ? 'approved' : 'rejected';
+      const state = settledStates[decision ?? 'reject'];
       approvals.set(approvalId, state);
+      if (decision === 'edit') approvals.set('apr_edited', 'open');
+      const { guidance } = input.message;
       const outcome = {
         accepted: true as const,
         approvalId,
         state,
         votesLeft: 0,
         decidedAt: '2026-01-01T00:00:00.000Z',
-      } as const;
+        ...(guidance === undefined ? {} : { guidance }),
+        ...(decision === 'edit'
+          ? { replacement: { approvalId: 'apr_edited', expiresInMs: 3_600_000, ...waiting } }
+          : {}),
+      };
       const begins = state === 'approved' && input.beginTaskId !== null;
       return Promise.resolve({ outcome, begun: begins ? begin(input.beginTaskId ?? '') : null });
     },
@@ -126,6 +143,10 @@ export function fakeRecord(taskQueue: string, script: Script = {}) {
       }
       approvals.set(input.approvalId, 'expired');
       return Promise.resolve({ expired: true as const });
+    },
+    nudgeApproval(input) {
+      note('nudgeApproval', input);
+      return Promise.resolve({ state: approvals.get(input.approvalId) ?? 'withdrawn' });
     },
   };
 
