@@ -10,12 +10,17 @@ import { ProblemError, throwRefusal } from './problems.ts';
 /** Puts the principal of the presented key on the request; without a valid key the request ends here. */
 export function authenticate(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
-    c.set('principal', await identify(deps, c.req.header('authorization')));
+    const { principal, keyId } = await identify(deps, c.req.header('authorization'));
+    c.set('principal', principal);
+    c.set('keyId', keyId);
     await next();
   };
 }
 
-async function identify(deps: ApiDeps, header: string | undefined): Promise<Principal> {
+async function identify(
+  deps: ApiDeps,
+  header: string | undefined,
+): Promise<{ principal: Principal; keyId: string }> {
   const text = /^Bearer +(\S+) *$/i.exec(header ?? '')?.[1];
   if (text === undefined) throw unauthenticated('Send a key: `Authorization: Bearer dn_...`.');
   const key = parseKey(text);
@@ -26,7 +31,7 @@ async function identify(deps: ApiDeps, header: string | undefined): Promise<Prin
   if (known.revoked) throw unauthenticated('This key was revoked.');
   if (known.expired) throw unauthenticated('This key has expired; ask an admin for a new one.');
   if (!known.active) throw unauthenticated(`${known.principal.name} is disabled.`);
-  return known.principal;
+  return { principal: known.principal, keyId: key.id };
 }
 
 function unauthenticated(message: string): ProblemError {

@@ -25,6 +25,22 @@ export type ApiDeps = {
   now: () => number;
 };
 
-export type ApiEnv = { Variables: { requestId: string; principal: Principal } };
+export type ApiEnv = {
+  Variables: {
+    requestId: string;
+    principal: Principal;
+    /** The key that was presented; empty for a token of an identity provider. */
+    keyId?: string | null;
+    /** When the person logged in at the identity provider; empty for keys, which are presented anew each time. */
+    loginAtMs?: number | null;
+  };
+};
+/** Who asks for a decision, and by what. */
+export type Asker = {
+  principal: Principal;
+  requestId: string;
+  keyId?: string | null;
+  loginAtMs?: number | null;
+};
 export type Api = OpenAPIHono<ApiEnv>;
 export type ApiContext = Context<ApiEnv>;

@@ -4,7 +4,7 @@ import { newId } from '../db/ids.ts';
 import type { Principal } from '../domain/access.ts';
 import { decide, type Decision, decisions, settledBy } from '../domain/approval.ts';
 import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
-import type { ApiDeps } from './context.ts';
+import type { ApiDeps, Asker } from './context.ts';
 import { throwRefusal } from './problems.ts';
 
 export type Wish = { decision: Decision; digest: string; reason: string | null };
@@ -13,7 +13,7 @@ export type Wish = { decision: Decision; digest: string; reason: string | null }
 export async function requireAllowed(
   deps: ApiDeps,
   approvalId: string,
-  asker: { principal: Principal; requestId: string },
+  asker: Asker,
   wishOf: (approval: ApprovalRow) => Wish,
 ): Promise<{ approval: ApprovalRow; wish: Wish }> {
   const { db } = deps.database;

@@ -1,5 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { databaseNow, getApproval } from '../../db/approvals.ts';
+import { databaseNow } from '../../db/approvals.ts';
 import { storeDecisionRequest } from '../../db/decision-requests.ts';
 import { newId } from '../../db/ids.ts';
 import { approvalStates, decisions } from '../../domain/approval.ts';
@@ -7,9 +7,9 @@ import { refuse } from '../../domain/refusal.ts';
 import { ticketLifetimeMs } from '../../domain/ticket.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
-import { requireAllowed, settledRefusal } from '../decision-rule.ts';
+import { askerOf, decideOne } from '../decide.ts';
+import { requireAllowed } from '../decision-rule.ts';
 import { throwRefusal } from '../problems.ts';
-import { askRun } from '../requests.ts';
 import { answer, body, deliveringSchema, idParams, instant, reason, temporalLink } from '../schemas.ts';
 import { signalCommand, signTicket } from '../tickets.ts';
 import { approvalSchema, approvalView } from '../views.ts';
@@ -75,40 +75,18 @@ export function addDecisionRoutes(app: Api, deps: ApiDeps): void {
   app.openapi(decideRoute, async (c) => {
     const { id } = c.req.valid('param');
     const said = c.req.valid('json');
-    const principal = c.get('principal');
-    const { approval, wish } = await requireAllowed(
-      deps,
-      id,
-      { principal, requestId: c.get('requestId') },
-      () => ({ ...said, reason: said.reason ?? null }),
-    );
-    const asked = await askRun(
-      deps,
-      {
-        principal,
-        workflowId: approval.workflowId,
-        subjectId: approval.subjectId,
-        action: wish.decision,
-        approvalId: approval.id,
-        digest: wish.digest,
-        reason: wish.reason,
-      },
-      async () => {
-        const now = await getApproval(db, id);
-        return now === null ? null : settledRefusal(now);
-      },
-    );
+    const asked = await decideOne(deps, askerOf(c), id, { ...said, reason: said.reason ?? null });
+    const { approval: decided } = asked;
     if (!asked.delivered)
       return c.json(
         {
           status: 'accepted-for-delivery' as const,
           requestId: asked.requestId,
-          temporal: temporalLink(deps, approval.workflowId, null),
+          temporal: temporalLink(deps, decided.workflowId, null),
         },
         202,
       );
-    const decided = (await getApproval(db, id)) ?? approval;
-    const vote = decided.votes.findLast((each) => each.principalId === principal.id);
+    const vote = decided.votes.findLast((each) => each.principalId === c.get('principal').id);
     const approvals = decided.votes.filter((each) => each.decision === 'approve').length;
     const nowMs = await databaseNow(db);
     return c.json(
