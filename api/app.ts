@@ -14,6 +14,7 @@ import { addApprovalRoutes } from './routes/approvals.ts';
 import { addDecisionRoutes } from './routes/decisions.ts';
 import { addEventRoutes } from './routes/events.ts';
 import { addHaloRoutes } from './routes/halo.ts';
+import { addPolicyRoutes } from './routes/policies.ts';
 import { addProbeRoutes } from './routes/probes.ts';
 import { addSystemRoutes } from './routes/system.ts';
 import { addTaskActionRoutes } from './routes/task-actions.ts';
@@ -45,6 +46,7 @@ export function createApp(deps: ApiDeps): Api {
   addTaskActionRoutes(app, deps);
   addApprovalRoutes(app, deps);
   addDecisionRoutes(app, deps);
+  addPolicyRoutes(app, deps);
   addHaloRoutes(app, deps);
   addProbeRoutes(app, deps);
   addAgentRoutes(app, deps);

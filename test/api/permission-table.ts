@@ -29,6 +29,14 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'POST /v1/approvals/{id}/decision': workers,
   'POST /v1/approvals/{id}/tickets': workers,
 
+  'GET /v1/policies': readers,
+  'POST /v1/policies': ['admin'],
+  'GET /v1/policies/{id}': readers,
+  'PATCH /v1/policies/{id}': ['admin'],
+  'GET /v1/policies/{id}/versions': readers,
+  'POST /v1/policies/{id}/enable': workers,
+  'POST /v1/policies/{id}/disable': workers,
+
   'POST /v1/halo/cycles': workers,
   'GET /v1/halo/cycles': readers,
   'GET /v1/halo/cycles/{id}': readers,
