@@ -14,6 +14,7 @@ import { addApprovalRoutes } from './routes/approvals.ts';
 import { addDecisionRoutes } from './routes/decisions.ts';
 import { addEventRoutes } from './routes/events.ts';
 import { addHaloRoutes } from './routes/halo.ts';
+import { addPolicyBackTestRoute } from './routes/policy-backtest.ts';
 import { addPolicyRoutes } from './routes/policies.ts';
 import { addProbeRoutes } from './routes/probes.ts';
 import { addSystemRoutes } from './routes/system.ts';
@@ -46,6 +47,7 @@ export function createApp(deps: ApiDeps): Api {
   addTaskActionRoutes(app, deps);
   addApprovalRoutes(app, deps);
   addDecisionRoutes(app, deps);
+  addPolicyBackTestRoute(app, deps);
   addPolicyRoutes(app, deps);
   addHaloRoutes(app, deps);
   addProbeRoutes(app, deps);

@@ -1,14 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { auditRefusal, type ChangeOutcome } from '../../db/change.ts';
 import { newId } from '../../db/ids.ts';
-import {
-  getPolicy,
-  knownApprovers,
-  listPolicies,
-  personBehind,
-  policyHistory,
-  type PolicyRow,
-} from '../../db/policies.ts';
+import { getPolicy, listPolicies, personBehind, policyHistory, type PolicyRow } from '../../db/policies.ts';
 import {
   changePolicy,
   createPolicy,
@@ -21,10 +14,11 @@ import { refuse, type Refusal } from '../../domain/refusal.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiContext, ApiDeps } from '../context.ts';
 import { cutPage, decodeCursor, pageOf, pageQuery } from '../paging.ts';
+import { requireApprovers } from '../policy-approvers.ts';
 import { builtInViews, policySchema, policyVersionSchema, policyView, versionView } from '../policy-view.ts';
 import { errorCode, throwRefusal } from '../problems.ts';
 import { answer, body, idParams, reason } from '../schemas.ts';
-import { checkApprovers, namedApprovers, policyInput, policyPatch } from './policy-input.ts';
+import { policyInput, policyPatch } from './policy-input.ts';
 
 const list = createRoute({
   method: 'get',
@@ -115,12 +109,6 @@ export function addPolicyRoutes(app: Api, deps: ApiDeps): void {
     return throwRefusal(refusal);
   }
 
-  async function requireApprovers(text: PolicyText): Promise<void> {
-    const asked = namedApprovers(text);
-    const refusal = checkApprovers(asked, await knownApprovers(db, asked));
-    if (refusal !== null) throwRefusal(refusal);
-  }
-
   const nameTaken = (name: string) => refuse('CONFLICT', `There is already a policy named ${name}.`);
 
   app.openapi(list, async (c) => {
@@ -139,7 +127,7 @@ export function addPolicyRoutes(app: Api, deps: ApiDeps): void {
 
   app.openapi(create, async (c) => {
     const text = c.req.valid('json');
-    await requireApprovers(text);
+    await requireApprovers(db, text);
     const id = newId('pol');
     const outcome = await createPolicy(db, {
       ...{ id, text, version: await nextPolicyVersion(db) },
@@ -159,7 +147,7 @@ export function addPolicyRoutes(app: Api, deps: ApiDeps): void {
       match: match ?? policy.match,
       rule: rule ?? policy.rule,
     };
-    await requireApprovers(text);
+    await requireApprovers(db, text);
     let outcome: ChangeOutcome<{ id: string }>;
     try {
       outcome = await changePolicy(db, {
@@ -189,7 +177,7 @@ export function addPolicyRoutes(app: Api, deps: ApiDeps): void {
     const review = { ...policy, editedByPerson: await personBehind(db, policy.editedBy) };
     const refusal = checkEnable(review, principal, read);
     if (refusal !== null) return refuseAudited(c, 'policy.enable', id, refusal);
-    await requireApprovers(policy);
+    await requireApprovers(db, policy);
     const outcome = await setPolicyEnabled(db, {
       ...{ id, version: read, enabled: true, text: policy, person: principal.person, reason: null },
       ...{ actor: principal.id, opKey: `policy.enable:${id}:${newId('op')}` },

@@ -64,9 +64,13 @@ ALTER TABLE "approvals" ADD COLUMN "type" text DEFAULT '' NOT NULL;--> statement
 ALTER TABLE "approvals" ADD COLUMN "policy_id" text DEFAULT 'built-in' NOT NULL;--> statement-breakpoint
 ALTER TABLE "approvals" ADD COLUMN "rule" jsonb DEFAULT '{}'::jsonb NOT NULL;--> statement-breakpoint
 ALTER TABLE "approvals" ADD COLUMN "requested_by_person" text DEFAULT '' NOT NULL;--> statement-breakpoint
+ALTER TABLE "tasks" ADD COLUMN "folded" integer DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE "grants" ADD CONSTRAINT "grants_principal_id_principals_id_fk" FOREIGN KEY ("principal_id") REFERENCES "public"."principals"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "group_members" ADD CONSTRAINT "group_members_group_name_groups_name_fk" FOREIGN KEY ("group_name") REFERENCES "public"."groups"("name") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "group_members" ADD CONSTRAINT "group_members_principal_id_principals_id_fk" FOREIGN KEY ("principal_id") REFERENCES "public"."principals"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "grants_by_principal" ON "grants" USING btree ("principal_id");--> statement-breakpoint
 CREATE INDEX "groups_of_member" ON "group_members" USING btree ("principal_id");--> statement-breakpoint
+CREATE INDEX "approvals_by_expiry" ON "approvals" USING btree ("state","expires_at","id");--> statement-breakpoint
+CREATE INDEX "approvals_by_creation" ON "approvals" USING btree ("created_at","id");--> statement-breakpoint
+CREATE INDEX "tasks_by_action" ON "tasks" USING btree ("type","target");--> statement-breakpoint
 ALTER TABLE "principals" ADD CONSTRAINT "principals_oidc_subject_unique" UNIQUE("oidc_subject");

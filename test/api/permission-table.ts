@@ -31,6 +31,7 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
 
   'GET /v1/policies': readers,
   'POST /v1/policies': ['admin'],
+  'POST /v1/policies/back-test': readers,
   'GET /v1/policies/{id}': readers,
   'PATCH /v1/policies/{id}': ['admin'],
   'GET /v1/policies/{id}/versions': readers,
