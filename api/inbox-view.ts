@@ -4,6 +4,7 @@ import type { ApprovalRow } from '../db/approvals.ts';
 import { type InboxFacts, inboxFacts } from '../db/inbox.ts';
 import { pastResults } from '../db/past-results.ts';
 import { decisions } from '../domain/approval.ts';
+import { risks } from '../domain/task.ts';
 import type { ApiDeps } from './context.ts';
 import type { Judge } from './inbox-judge.ts';
 import { instant } from './schemas.ts';
@@ -32,6 +33,7 @@ export const inboxItem = approvalSchema
     reversible: z.boolean(),
     evidenceCount: z.number(),
     groupSize: z.number(),
+    riskProposedLater: z.enum(risks).nullable(),
     pastResults: z.object({ here: results, anywhere: results }),
   })
   .openapi('InboxItem');
@@ -83,6 +85,7 @@ export async function showInbox(
       reversible: known?.reversible ?? row.summary.reversible === 'declared',
       evidenceCount: known?.evidenceCount ?? 0,
       groupSize: known?.groupSize ?? 1,
+      riskProposedLater: known?.riskProposedLater ?? null,
       pastResults: past({ type: row.type, target: row.target }),
     };
   });

@@ -101,6 +101,8 @@ export type InboxFacts = {
   evidenceCount: number;
   /** How many proposals this one decision answers. */
   groupSize: number;
+  /** Where a proposal that joined gave a higher risk. */
+  riskProposedLater: Risk | null;
 };
 
 /** What the work behind approvals is like, by the id of the work. */
@@ -114,18 +116,20 @@ export async function inboxFacts(db: Db, rows: ApprovalRow[]): Promise<Map<strin
       reversible: tasks.reversible,
       evidenceCount: tasks.evidenceCount,
       folded: tasks.folded,
+      foldedRisk: tasks.foldedRisk,
     })
     .from(tasks)
     .leftJoin(agents, eq(tasks.agentId, agents.id))
     .where(inArray(tasks.id, [...new Set(rows.map(({ subjectId }) => subjectId))]));
   return new Map(
-    found.map(({ id, agentId, agentName, reversible, evidenceCount, folded }) => [
+    found.map(({ id, agentId, agentName, reversible, evidenceCount, folded, foldedRisk }) => [
       id,
       {
         agent: agentId === null ? null : { id: agentId, name: agentName },
         reversible,
         evidenceCount,
         groupSize: folded + 1,
+        riskProposedLater: foldedRisk,
       },
     ]),
   );

@@ -30,6 +30,8 @@ export const tasks = pgTable(
     evidenceCount: integer('evidence_count').notNull().default(0),
     /** How many later proposals with this fingerprint joined this one instead of opening another. */
     folded: integer('folded').notNull().default(0),
+    /** The highest risk one of those gave, where that is above the risk of this one. */
+    foldedRisk: text('folded_risk', { enum: risks }),
     requestedBy: text('requested_by')
       .notNull()
       .references(() => principals.id),
