@@ -11,7 +11,8 @@ import {
 import { recordPause } from '../db/halo-pause.ts';
 import { derivedId } from '../db/ids.ts';
 import { endpointSnapshots } from '../db/probes.ts';
-import { attachEvidence, type CreatedTask, createTask } from '../db/task-create.ts';
+import { type CreatedTask, createTask } from '../db/task-create.ts';
+import { attachEvidence } from '../db/task-fold.ts';
 import { chooseAgent } from '../domain/agent.ts';
 import { analyzeAgents } from '../domain/analyzers/agent-health.ts';
 import { analyzeEndpoints } from '../domain/analyzers/endpoint-health.ts';

@@ -15,6 +15,8 @@ import { addApprovalRoutes } from './routes/approvals.ts';
 import { addDecisionRoutes } from './routes/decisions.ts';
 import { addEventRoutes } from './routes/events.ts';
 import { addHaloRoutes } from './routes/halo.ts';
+import { addPolicyBackTestRoute } from './routes/policy-backtest.ts';
+import { addPolicyRoutes } from './routes/policies.ts';
 import { addProbeRoutes } from './routes/probes.ts';
 import { addSystemRoutes } from './routes/system.ts';
 import { addTaskActionRoutes } from './routes/task-actions.ts';
@@ -47,6 +49,8 @@ export function createApp(deps: ApiDeps): Api {
   addApprovalRoutes(app, deps);
   addDecisionRoutes(app, deps);
   addApprovalChangeRoutes(app, deps);
+  addPolicyBackTestRoute(app, deps);
+  addPolicyRoutes(app, deps);
   addHaloRoutes(app, deps);
   addProbeRoutes(app, deps);
   addAgentRoutes(app, deps);

@@ -9,20 +9,23 @@ export type Reply = { status: number; body: unknown; text: string };
 export type Api = {
   url: string;
   get(path: string, query?: Query): Promise<Reply>;
-  post(path: string, body: object, headers?: Record<string, string>): Promise<Reply>;
+  post(path: string, body: object, headers?: Record<string, string>, withinMs?: number): Promise<Reply>;
+  patch(path: string, body: object): Promise<Reply>;
 };
 
-const deadlineMs = 15_000;
+const usualMs = 15_000;
+const asJson = { 'content-type': 'application/json' };
 
 export type ApiOptions = { url: string; key: string | null; out: Output; stop: AbortSignal };
 
 /** The API behind an address: every call ends in time, as a reply or as a CliError. */
 export function createApi({ url, key, out, stop }: ApiOptions): Api {
   async function call(
-    method: 'GET' | 'POST',
+    method: 'GET' | 'POST' | 'PATCH',
     path: string,
     body: string | null,
     headers: Record<string, string>,
+    deadlineMs = usualMs,
   ): Promise<Reply> {
     const done = out.waiting(`waiting for ${url}${path.split('?', 1)[0]}`);
     const late = AbortSignal.timeout(deadlineMs);
@@ -42,7 +45,7 @@ export function createApi({ url, key, out, stop }: ApiOptions): Api {
       return read(answer, await answer.text(), url);
     } catch (error) {
       if (stop.aborted || !isConnectionFault(error, late)) throw error;
-      throw localError('unavailable', describe(error, late, url), advice(method, late));
+      throw localError('unavailable', describe(error, late, url, deadlineMs), advice(method, late));
     } finally {
       done();
     }
@@ -51,8 +54,9 @@ export function createApi({ url, key, out, stop }: ApiOptions): Api {
   return {
     url,
     get: (path, query = {}) => call('GET', path + queryText(query), null, {}),
-    post: (path, body, headers = {}) =>
-      call('POST', path, JSON.stringify(body), { 'content-type': 'application/json', ...headers }),
+    post: (path, body, headers = {}, withinMs = usualMs) =>
+      call('POST', path, JSON.stringify(body), { ...asJson, ...headers }, withinMs),
+    patch: (path, body) => call('PATCH', path, JSON.stringify(body), asJson),
   };
 }
 
@@ -88,7 +92,7 @@ function isConnectionFault(error: unknown, late: AbortSignal): boolean {
   return late.aborted || (error instanceof TypeError && error.cause !== undefined);
 }
 
-function describe(error: unknown, late: AbortSignal, url: string): string {
+function describe(error: unknown, late: AbortSignal, url: string, deadlineMs: number): string {
   if (late.aborted) return `${url} gave no answer within ${deadlineMs / 1000} seconds.`;
   const cause = error instanceof Error ? error.cause : undefined;
   const reason =
@@ -97,7 +101,7 @@ function describe(error: unknown, late: AbortSignal, url: string): string {
 }
 
 function advice(method: string, late: AbortSignal): string {
-  if (late.aborted && method === 'POST')
+  if (late.aborted && method !== 'GET')
     return 'Whether it was carried out is not known: look first (`inbox`, `task list`), then repeat it.';
   return 'Is the stack running (`npm start`)? Another address: --url or DREAMNET_URL.';
 }

@@ -5,7 +5,11 @@ import { usage } from './problem.ts';
 /** An object from the command line: JSON itself, `@file`, or `-` for stdin. */
 export async function readObject(option: string, given: string): Promise<Record<string, unknown>> {
   const source =
-    given === '-' ? await text(process.stdin) : given.startsWith('@') ? readFile(option, given) : given;
+    given === '-'
+      ? await text(process.stdin)
+      : given.startsWith('@')
+        ? readFile(`--${option}`, given)
+        : given;
   const value = parse(source);
   if (typeof value === 'object' && value !== null && !Array.isArray(value))
     return value as Record<string, unknown>;
@@ -15,13 +19,22 @@ export async function readObject(option: string, given: string): Promise<Record<
   );
 }
 
+/** An object from a file that is named as a word of its own, `-` for stdin. */
+export async function readObjectFile(file: string): Promise<Record<string, unknown>> {
+  const source = file === '-' ? await text(process.stdin) : readFile('FILE', `@${file}`);
+  const value = parse(source);
+  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    return value as Record<string, unknown>;
+  throw usage(`${file === '-' ? 'stdin' : file} does not hold a JSON object.`);
+}
+
 function readFile(option: string, given: string): string {
   const file = given.slice(1);
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
-    throw usage(`--${option}: the file ${file} cannot be read (${reason}).`);
+    throw usage(`${option}: the file ${file} cannot be read (${reason}).`);
   }
 }
 

@@ -14,6 +14,11 @@ export const root: CommandDef = defineCommand({
       'Propose, look at and run tasks',
       async () => (await import('./commands/task.ts')).taskCommands,
     ),
+    policy: group(
+      'policy',
+      'Who has to say yes to what, and within what time',
+      async () => (await import('./commands/policy.ts')).policyCommands,
+    ),
     event: group(
       'event',
       'Send, list and follow events',

@@ -1,6 +1,8 @@
 import type { AgentState } from '../domain/agent.ts';
 import type { ApprovalKind, ApprovalState, Decision, Vote } from '../domain/approval.ts';
 import type { CycleMode, CycleState } from '../domain/halo.ts';
+import type { PolicyMatch, PolicyRule } from '../domain/policy.ts';
+import type { BackTested, BackTestTotals } from '../domain/policy-backtest.ts';
 import type { DispatchMode, Risk, TaskState } from '../domain/task.ts';
 
 /** The parts of the API's answers that this program reads. */
@@ -33,6 +35,27 @@ export type Decided = {
 };
 /** The body of a 202: stored, and on its way to the run. */
 export type Delivering = { requestId: string; temporal: Link };
+
+export type Policy = {
+  id: string;
+  name: string;
+  version: number;
+  place: number;
+  match: PolicyMatch;
+  rule: PolicyRule;
+  enabled: boolean;
+  builtIn: boolean;
+  editedBy: string | null;
+  enabledBy: string | null;
+};
+export type BackTest = {
+  policy: { id: string; name: string };
+  days: number;
+  totals: BackTestTotals;
+  items: BackTested[];
+  itemsLeftOut: number;
+  notes: string[];
+};
 
 export type Task = {
   id: string;

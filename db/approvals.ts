@@ -1,7 +1,6 @@
-import { and, asc, desc, eq, lt, gt, or, sql, type SQL } from 'drizzle-orm';
-import type { ApprovalFacts, ApprovalKind, ApprovalState } from '../domain/approval.ts';
+import { eq, sql } from 'drizzle-orm';
+import type { ApprovalFacts } from '../domain/approval.ts';
 import { anyone, builtInPolicy, type PolicyRule } from '../domain/policy.ts';
-import type { Risk } from '../domain/task.ts';
 import type { Db } from './client.ts';
 import { approvals } from './schema/index.ts';
 
@@ -44,43 +43,6 @@ export function ruleOf(row: Pick<ApprovalRow, 'rule' | 'requiredApprovals'>): Po
     handOverAllowed: false,
     editAllowed: false,
   };
-}
-
-export type ApprovalFilter = {
-  state?: ApprovalState | undefined;
-  kind?: ApprovalKind | undefined;
-  risk?: Risk | undefined;
-};
-
-type Place = { createdAt: Date; id: string };
-
-/** The inbox: open approvals oldest first, so that what waits longest is on top; settled ones newest first. */
-export async function listApprovals(
-  db: Db,
-  filter: ApprovalFilter,
-  after: Place | null,
-  limit: number,
-): Promise<ApprovalRow[]> {
-  const oldestFirst = filter.state === 'open';
-  const compare = oldestFirst ? gt : lt;
-  const direction = oldestFirst ? asc : desc;
-  const wanted: (SQL | undefined)[] = [
-    filter.state === undefined ? undefined : eq(approvals.state, filter.state),
-    filter.kind === undefined ? undefined : eq(approvals.kind, filter.kind),
-    filter.risk === undefined ? undefined : eq(approvals.risk, filter.risk),
-    after === null
-      ? undefined
-      : or(
-          compare(approvals.createdAt, after.createdAt),
-          and(eq(approvals.createdAt, after.createdAt), compare(approvals.id, after.id)),
-        ),
-  ];
-  return db
-    .select()
-    .from(approvals)
-    .where(and(...wanted))
-    .orderBy(direction(approvals.createdAt), direction(approvals.id))
-    .limit(limit);
 }
 
 /** The database's clock in milliseconds: every expiry is decided by it. */

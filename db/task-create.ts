@@ -1,4 +1,4 @@
-import { and, eq, inArray, sql, type SQL } from 'drizzle-orm';
+import { sql, type SQL } from 'drizzle-orm';
 import type { ApprovalKind, Waiting } from '../domain/approval.ts';
 import { approvedContent, type TaskContent } from '../domain/approved-content.ts';
 import { describeApprovers } from '../domain/approver.ts';
@@ -10,7 +10,6 @@ import { anyone, approvalsNeeded, type Policy } from '../domain/policy.ts';
 import {
   type DispatchMode,
   type ExecutorBinding,
-  openTaskStates,
   type Risk,
   type TaskOrigin,
   type TaskRole,
@@ -217,42 +216,5 @@ export async function createTask(
     },
     result: sql`jsonb_build_object('id', changed.id, 'workflowId', changed.workflow_id, 'run', changed.run,
                                    'state', changed.state)`,
-  });
-}
-
-const keptEvidence = 50;
-
-/** Further findings of the same fix target join the open proposal instead of opening another (FEATURES 2.5). */
-export async function attachEvidence(
-  db: Db,
-  input: { fingerprint: string; evidence: string[]; cycleId: string },
-): Promise<ChangeOutcome<{ id: string }>> {
-  const newest = JSON.stringify(input.evidence);
-  return change(db, {
-    opKey: `task.evidence:${input.cycleId}:${input.fingerprint}`,
-    write: db
-      .update(tasks)
-      .set({
-        evidence: sql`(
-          select coalesce(jsonb_agg(id order by place), '[]'::jsonb) from (
-            select id, min(place) as place
-            from jsonb_array_elements_text(${newest}::text::jsonb || ${tasks.evidence}) with ordinality as e(id, place)
-            group by id order by min(place) limit ${keptEvidence}
-          ) as newest)`,
-        evidenceCount: sql`${tasks.evidenceCount} + (
-          select count(*) from jsonb_array_elements_text(${newest}::text::jsonb) as e(id)
-          where not ${tasks.evidence} ? e.id)::int`,
-      })
-      .where(and(eq(tasks.fingerprint, input.fingerprint), inArray(tasks.state, [...openTaskStates])))
-      .returning()
-      .getSQL(),
-    audit: {
-      actor: 'halo',
-      action: 'task.evidence',
-      subjectKind: 'halo-cycle',
-      subjectId: input.cycleId,
-      detail: { fingerprint: input.fingerprint },
-    },
-    result: sql`jsonb_build_object('id', changed.id)`,
   });
 }

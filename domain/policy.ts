@@ -1,5 +1,6 @@
-import { matchesScope } from './access.ts';
+import { matchesScope, type Principal } from './access.ts';
 import type { ApprovalKind } from './approval-record.ts';
+import { refuse, type Refusal } from './refusal.ts';
 import type { DispatchMode, Risk } from './task.ts';
 
 /** Who may approve: people with one of the roles or in one of the groups; nobody named means everyone permitted. */
@@ -113,4 +114,40 @@ export function resolvePolicy(policies: readonly Policy[], facts: PolicyFacts): 
 /** How many different people a rule asks for over all its stages. */
 export function approvalsNeeded(rule: PolicyRule): number {
   return rule.stages.reduce((sum, stage) => sum + stage.approvals, 0);
+}
+
+/** What of a stored policy decides whether it may come into force. */
+export type PolicyReview = Pick<Policy, 'name' | 'version'> & { enabled: boolean; editedByPerson: string };
+
+/**
+ * A policy comes into force when a person other than the one who wrote this version says so, on exactly the version
+ * that was read: who writes the rule of a gate does not open it alone.
+ */
+export function checkEnable(
+  policy: PolicyReview,
+  reader: Pick<Principal, 'kind' | 'name' | 'person'>,
+  version: number,
+): Refusal | null {
+  if (reader.kind !== 'human')
+    return refuse(
+      'FORBIDDEN',
+      `${reader.name} is a principal of the kind ${reader.kind}; only people enable policies.`,
+    );
+  if (policy.editedByPerson === reader.person)
+    return refuse(
+      'FORBIDDEN',
+      `${reader.name} wrote version ${policy.version} of ${policy.name} and cannot enable it; another person has to (four-eyes rule).`,
+    );
+  if (policy.version !== version)
+    return refuse(
+      'STALE',
+      `${policy.name} is at version ${policy.version} now; read it again, then enable it.`,
+      {
+        current: policy.version,
+        yours: version,
+      },
+    );
+  if (policy.enabled)
+    return refuse('CONFLICT', `Version ${policy.version} of ${policy.name} is already enabled.`);
+  return null;
 }

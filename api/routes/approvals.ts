@@ -1,38 +1,56 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { type ApprovalRow, getApproval, listApprovals } from '../../db/approvals.ts';
-import { readApprover } from '../../db/approvers.ts';
-import { principalNames } from '../../db/access.ts';
-import { approvalKinds, approvalStates, decisions } from '../../domain/approval.ts';
+import { type ApprovalRow, getApproval } from '../../db/approvals.ts';
+import { type InboxPlace, inboxSorts, inboxSummary, listInbox, placeOf } from '../../db/inbox.ts';
+import { isPermitted } from '../../domain/access.ts';
+import { approvalKinds, approvalStates } from '../../domain/approval.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { risks } from '../../domain/task.ts';
-import { approvalSchema, approvalView } from '../approval-view.ts';
 import { guard } from '../auth.ts';
-import type { Api, ApiDeps, Asker } from '../context.ts';
+import type { Api, ApiDeps } from '../context.ts';
 import { askerOf } from '../decide.ts';
-import { allowedActions } from '../decision-rule.ts';
-import { cutPage, decodeCursor, pageOf, pageQuery, timePlace } from '../paging.ts';
+import { inboxFilterShape, toInboxFilter } from '../inbox-filter.ts';
+import { judgeFor, readScopes } from '../inbox-judge.ts';
+import { inboxItem, shortenSummary, showInbox } from '../inbox-view.ts';
+import { decodeCursor, encodeCursor, pageOf, pageQuery } from '../paging.ts';
 import { throwRefusal } from '../problems.ts';
 import { answer, idParams } from '../schemas.ts';
-
-const inboxItem = approvalSchema
-  .extend({ allowedActions: z.array(z.enum(decisions)), whyNot: z.string().nullable() })
-  .openapi('InboxItem');
 
 const list = createRoute({
   method: 'get',
   path: '/v1/approvals',
   tags: ['approvals'],
-  summary: 'The inbox: what waits for a person, the oldest first, and what the caller may do about it',
+  summary: 'The inbox: what waits for a person, what it touches, and what the caller may do about it',
   ...guard('approvals:read'),
   request: {
     query: z.strictObject({
       ...pageQuery,
+      ...inboxFilterShape,
       state: z.enum([...approvalStates, 'any']).default('open'),
-      kind: z.enum(approvalKinds).optional(),
-      risk: z.enum(risks).optional(),
+      mine: z.enum(['true', 'false']).default('false'),
+      sort: z.enum(inboxSorts).optional(),
     }),
   },
   responses: { 200: answer('One page of approvals.', pageOf(inboxItem)) },
+});
+
+const summary = createRoute({
+  method: 'get',
+  path: '/v1/approvals/summary',
+  tags: ['approvals'],
+  summary: 'What waits, in numbers',
+  ...guard('approvals:read'),
+  responses: {
+    200: answer(
+      'Counts of what is open.',
+      z.object({
+        open: z.number(),
+        byKind: z.partialRecord(z.enum(approvalKinds), z.number()),
+        byRisk: z.record(z.enum(risks), z.number()),
+        oldestAgeSeconds: z.number().nullable(),
+        nextExpirySeconds: z.number().nullable(),
+      }),
+    ),
+  },
 });
 
 const one = createRoute({
@@ -45,59 +63,73 @@ const one = createRoute({
   responses: { 200: answer('The approval.', inboxItem) },
 });
 
-const shownSummaryBytes = 4096;
+const inboxPlace: z.ZodType<InboxPlace> = z.strictObject({
+  sort: z.enum(inboxSorts),
+  rank: z.number().int().min(0).max(2),
+  atMs: z.number().int().min(0).max(8.64e15),
+  id: idParams.shape.id,
+});
 
-/** A page of large contents would be larger than anybody reads; what is left out says so. */
-function shortenSummary(item: z.infer<typeof inboxItem>): z.infer<typeof inboxItem> {
-  const bytes = Buffer.byteLength(JSON.stringify(item.summary.payload ?? null));
-  if (bytes <= shownSummaryBytes) return item;
-  const payload = { omitted: `${bytes} bytes; read GET /v1/approvals/${item.id}` };
-  return { ...item, summary: { ...item.summary, payload } };
-}
-
-/** An approval as one caller sees it. */
-async function showApprovals(
-  deps: ApiDeps,
-  rows: ApprovalRow[],
-  asker: Asker,
-): Promise<z.infer<typeof inboxItem>[]> {
-  const { db } = deps.database;
-  const [names, approver] = await Promise.all([
-    principalNames(
-      db,
-      rows.map((row) => row.requestedBy),
-    ),
-    readApprover(db, asker.principal.id, asker.keyId ?? null),
-  ]);
-  const { nowMs, rights } = approver ?? { nowMs: deps.now(), rights: [] };
-  return rows.map((row) => ({
-    ...approvalView(deps, row, { nowMs, names }),
-    ...allowedActions(row, { ...asker, rights }, nowMs),
-  }));
-}
+/** Rows that the rule is asked about for one page; a page of `mine` may so end early, with a cursor behind them. */
+const mostLooked = 2_000;
+const lookedAtOnce = 200;
 
 export function addApprovalRoutes(app: Api, deps: ApiDeps): void {
   const { db } = deps.database;
 
   app.openapi(list, async (c) => {
-    const { limit, cursor, state, kind, risk } = c.req.valid('query');
-    const place = decodeCursor(cursor, timePlace);
-    const rows = await listApprovals(
-      db,
-      { state: state === 'any' ? undefined : state, kind, risk },
-      place === null ? null : { createdAt: place.at, id: place.id },
-      limit + 1,
+    const { limit, cursor, state, mine, sort: asked, ...filter } = c.req.valid('query');
+    const asker = askerOf(c);
+    const sort = asked ?? (state === 'open' ? 'oldest' : 'newest');
+    const judge = await judgeFor(deps, asker);
+    const isMine = mine === 'true';
+    const { id, person } = asker.principal;
+    const wanted = {
+      ...toInboxFilter(filter),
+      state: state === 'any' ? undefined : state,
+      scopes: readScopes(asker),
+      maybeFor: isMine ? { id, person } : undefined,
+    };
+    const start = decodeCursor(cursor, inboxPlace);
+    if (start !== null && start.sort !== sort)
+      throwRefusal(
+        refuse(
+          'INVALID',
+          `This cursor belongs to the order ${start.sort}; ask in that order, or start anew.`,
+        ),
+      );
+    const size = isMine ? Math.max(limit + 1, lookedAtOnce) : limit + 1;
+    const kept: ApprovalRow[] = [];
+    let after: InboxPlace | null = start;
+    let isEnd = false;
+    for (let looked = 0; !isEnd && kept.length <= limit && looked < mostLooked; looked += size) {
+      const rows: ApprovalRow[] = await listInbox(db, wanted, { sort, after, limit: size });
+      isEnd = rows.length < size;
+      kept.push(...rows.filter((row) => !isMine || judge.judge(row).allowedActions.length > 0));
+      const last = rows.at(-1);
+      if (last !== undefined) after = placeOf(sort, last);
+    }
+    const rows = kept.slice(0, limit);
+    const lastShown = rows.at(-1);
+    // More is known to follow behind the last row shown, or may follow behind the last one looked at.
+    const next =
+      kept.length > limit && lastShown !== undefined ? placeOf(sort, lastShown) : isEnd ? null : after;
+    const items = await showInbox(deps, rows, judge);
+    return c.json(
+      { items: items.map(shortenSummary), nextCursor: next === null ? null : encodeCursor(next) },
+      200,
     );
-    const page = cutPage(rows, limit, (row) => ({ at: row.createdAt.getTime(), id: row.id }));
-    const items = await showApprovals(deps, page.rows, askerOf(c));
-    return c.json({ items: items.map(shortenSummary), nextCursor: page.nextCursor }, 200);
   });
+
+  app.openapi(summary, async (c) => c.json(await inboxSummary(db, readScopes(askerOf(c))), 200));
 
   app.openapi(one, async (c) => {
     const { id } = c.req.valid('param');
+    const asker = askerOf(c);
     const row = await getApproval(db, id);
-    if (row === null) throwRefusal(refuse('NOT_FOUND', `There is no approval ${id}.`));
-    const [item] = await showApprovals(deps, [row], askerOf(c));
+    if (row === null || !isPermitted(asker.principal, 'approvals:read', row.target))
+      throwRefusal(refuse('NOT_FOUND', `There is no approval ${id}.`));
+    const [item] = await showInbox(deps, [row], await judgeFor(deps, asker));
     if (item === undefined) throw new Error('one row makes one item');
     return c.json(item, 200);
   });

@@ -3,13 +3,14 @@ import { findAgentByPrincipal, listCandidates } from '../../db/agents.ts';
 import { findAuditDetail } from '../../db/audit.ts';
 import { derivedId, digest, newId } from '../../db/ids.ts';
 import { createTask, type NewTask } from '../../db/task-create.ts';
+import { unknownEvents } from '../../db/task-fold.ts';
 import type { TaskRow } from '../../db/tasks.ts';
 import type { Principal } from '../../domain/access.ts';
 import { chooseAgent } from '../../domain/agent.ts';
 import { issueSeverities } from '../../domain/analyzers/issue.ts';
 import { maxPayloadBytes } from '../../domain/events.ts';
 import { canonical } from '../../domain/json.ts';
-import { refuse } from '../../domain/refusal.ts';
+import { isRefusal, refuse, type Refusal } from '../../domain/refusal.ts';
 import {
   defaultTimeoutMs,
   dispatchModes,
@@ -22,7 +23,8 @@ import {
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { describeError, ProblemError, throwRefusal } from '../problems.ts';
-import { answer, body, idempotencyHeader, jsonObject, line } from '../schemas.ts';
+import { answer, body, idempotencyHeader, idParams, jsonObject, line } from '../schemas.ts';
+import { type Folding, joinedBefore, joinOpenTask, type Stored } from '../task-fold.ts';
 import { taskWhole, taskWholeSchema } from '../views.ts';
 import { requireTask } from './tasks.ts';
 
@@ -46,8 +48,17 @@ const taskInput = z.strictObject({
     .max(30 * 86_400)
     .optional(),
   reversible: z.boolean().default(false),
+  fingerprint: line(200).optional(),
+  evidence: z.array(idParams.shape.id).max(50).optional(),
 });
 type TaskInput = z.infer<typeof taskInput>;
+
+const createdSchema = taskWholeSchema
+  .extend({
+    folded: z.boolean(),
+    differs: z.array(z.object({ member: z.string(), open: z.string(), proposed: z.string() })),
+  })
+  .openapi('TaskCreated');
 
 const create = createRoute({
   method: 'post',
@@ -57,13 +68,17 @@ const create = createRoute({
   ...guard('tasks:write'),
   request: { headers: idempotencyHeader, body: body(taskInput) },
   responses: {
-    201: answer('The task is stored and its run started.', taskWholeSchema),
-    200: answer('This request was made before; this is its task as it is now.', taskWholeSchema),
-    202: answer('The task is stored; its run starts once Temporal answers again.', taskWholeSchema),
+    201: answer('The task is stored and its run started.', createdSchema),
+    200: answer(
+      'The task that this request made before, or the open one of its fingerprint, which it joined.',
+      createdSchema,
+    ),
+    202: answer('The task is stored; its run starts once Temporal answers again.', createdSchema),
   },
 });
 
 type Identity = { id: string; opKey: string };
+const rounds = 5;
 
 /** With a key the same request makes the same task: its id follows from who asks and the key. */
 function identityOf(principal: Principal, idempotencyKey: string | undefined): Identity {
@@ -84,7 +99,7 @@ async function toNewTask(
   input: TaskInput,
   principal: Principal,
 ): Promise<NewTask> {
-  const { expiresInSeconds, ...task } = input;
+  const { expiresInSeconds, fingerprint, evidence = [], ...task } = input;
   const agent =
     principal.kind === 'agent' ? await findAgentByPrincipal(deps.database.db, principal.id) : null;
   return {
@@ -92,8 +107,8 @@ async function toNewTask(
     id,
     origin: principal.kind === 'agent' ? 'agent' : 'api',
     originId: agent?.id ?? null,
-    fingerprint: null,
-    evidence: [],
+    fingerprint: fingerprint ?? null,
+    evidence: [...new Set(evidence)],
     requestedBy: principal.id,
     expiresInMs: expiresInSeconds === undefined ? null : expiresInSeconds * 1000,
     binding: await bindAgent(deps, input),
@@ -121,22 +136,35 @@ export async function startRun(
 export function addTaskCreateRoute(app: Api, deps: ApiDeps): void {
   const { db } = deps.database;
 
-  async function store(input: TaskInput, principal: Principal, { id, opKey }: Identity): Promise<boolean> {
+  const keyUsed = (taskId: string): Refusal =>
+    refuse('CONFLICT', 'This Idempotency-Key was used for another body; use a new key for a new task.', {
+      taskId,
+    });
+
+  async function store(input: TaskInput, principal: Principal, { id, opKey }: Identity): Promise<Stored> {
     const requestDigest = digest(canonical(input));
     const task = await toNewTask(deps, id, input, principal);
+    const folding: Folding = { task, principal, requestDigest, opKey: `task.fold:${id}` };
+    const joined = await joinedBefore(db, folding);
+    if (isRefusal(joined)) throwRefusal(keyUsed(id));
+    if (joined !== null) return joined;
     const op = { key: opKey, actor: principal.id, requestDigest };
-    let outcome = await createTask(db, task, op);
-    // Unchanged: another request with the same key committed in the same moment. Its outcome is there now.
-    if (outcome.status === 'unchanged') outcome = await createTask(db, task, op);
-    if (outcome.status === 'changed') return true;
-    const earlier = await findAuditDetail(db, opKey);
-    if (earlier?.requestDigest !== requestDigest)
-      throwRefusal(
-        refuse('CONFLICT', 'This Idempotency-Key was used for another body; use a new key for a new task.', {
-          taskId: id,
-        }),
-      );
-    return false;
+    for (let round = 0; round < rounds; round += 1) {
+      const outcome = await createTask(db, task, op);
+      if (outcome.status === 'changed') return { id, isNew: true, folded: false, differs: [] };
+      if (outcome.status === 'repeated') {
+        const earlier = await findAuditDetail(db, opKey);
+        if (earlier?.requestDigest !== requestDigest) throwRefusal(keyUsed(id));
+        return { id, isNew: false, folded: false, differs: [] };
+      }
+      // Unchanged: a request with the same key was faster and its outcome is there now, or the fix target is taken.
+      const folded = await joinOpenTask(db, folding);
+      if (isRefusal(folded)) throwRefusal(folded);
+      if (folded !== null) return folded;
+    }
+    return throwRefusal(
+      refuse('CONFLICT', 'The open task of this fingerprint changes all the time; try again in a moment.'),
+    );
   }
 
   app.openapi(create, async (c) => {
@@ -145,10 +173,13 @@ export function addTaskCreateRoute(app: Api, deps: ApiDeps): void {
       throw new ProblemError('PAYLOAD_TOO_LARGE', `A payload may have at most ${maxPayloadBytes} bytes.`);
     const principal = c.get('principal');
     const identity = identityOf(principal, c.req.valid('header')['idempotency-key']);
-    const isNew = await store(input, principal, identity);
-    const task = await requireTask(deps, identity.id);
+    const missing = await unknownEvents(db, input.evidence ?? []);
+    if (missing.length > 0)
+      throwRefusal(refuse('INVALID', `evidence: there is no event ${missing.join(', ')}.`, { missing }));
+    const { id, isNew, folded, differs } = await store(input, principal, identity);
+    const task = await requireTask(deps, id);
     const { started, runId } = await startRun(deps, task);
-    const view = taskWhole(deps, { ...task, runId });
+    const view = { ...taskWhole(deps, { ...task, runId }), folded, differs };
     if (!started) return c.json(view, 202);
     return c.json(view, isNew ? 201 : 200);
   });

@@ -77,6 +77,8 @@ ALTER TABLE "decision_requests" ADD COLUMN "break_glass" boolean DEFAULT false N
 ALTER TABLE "decision_requests" ADD COLUMN "content" jsonb;--> statement-breakpoint
 ALTER TABLE "decision_requests" ADD COLUMN "key_id" text;--> statement-breakpoint
 ALTER TABLE "decision_requests" ADD COLUMN "login_at" timestamp (3) with time zone;--> statement-breakpoint
+ALTER TABLE "tasks" ADD COLUMN "folded" integer DEFAULT 0 NOT NULL;--> statement-breakpoint
+ALTER TABLE "tasks" ADD COLUMN "folded_risk" text;--> statement-breakpoint
 ALTER TABLE "tasks" ADD COLUMN "edited_by" text;--> statement-breakpoint
 ALTER TABLE "tasks" ADD COLUMN "guidance" text;--> statement-breakpoint
 ALTER TABLE "grants" ADD CONSTRAINT "grants_principal_id_principals_id_fk" FOREIGN KEY ("principal_id") REFERENCES "public"."principals"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
@@ -84,4 +86,7 @@ ALTER TABLE "group_members" ADD CONSTRAINT "group_members_group_name_groups_name
 ALTER TABLE "group_members" ADD CONSTRAINT "group_members_principal_id_principals_id_fk" FOREIGN KEY ("principal_id") REFERENCES "public"."principals"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "grants_by_principal" ON "grants" USING btree ("principal_id");--> statement-breakpoint
 CREATE INDEX "groups_of_member" ON "group_members" USING btree ("principal_id");--> statement-breakpoint
+CREATE INDEX "approvals_by_expiry" ON "approvals" USING btree ("state","expires_at","id");--> statement-breakpoint
+CREATE INDEX "approvals_by_creation" ON "approvals" USING btree ("created_at","id");--> statement-breakpoint
+CREATE INDEX "tasks_by_action" ON "tasks" USING btree ("type","target");--> statement-breakpoint
 ALTER TABLE "principals" ADD CONSTRAINT "principals_oidc_subject_unique" UNIQUE("oidc_subject");

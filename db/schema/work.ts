@@ -42,6 +42,10 @@ export const tasks = pgTable(
     /** Ids of the events that support the proposal, newest first. */
     evidence: jsonb('evidence').$type<string[]>().notNull().default([]),
     evidenceCount: integer('evidence_count').notNull().default(0),
+    /** How many later proposals with this fingerprint joined this one instead of opening another. */
+    folded: integer('folded').notNull().default(0),
+    /** The highest risk one of those gave, where that is above the risk of this one. */
+    foldedRisk: text('folded_risk', { enum: risks }),
     requestedBy: text('requested_by')
       .notNull()
       .references(() => principals.id),
@@ -77,6 +81,8 @@ export const tasks = pgTable(
       .where(sql`state in ('suggested', 'pending-approval', 'pending', 'running')`),
     index('tasks_by_state').on(table.state, table.createdAt),
     index('tasks_by_creation').on(table.createdAt, table.id),
+    /** What became of the same action before, for the inbox. */
+    index('tasks_by_action').on(table.type, table.target),
     index('tasks_unstarted')
       .on(table.updatedAt)
       .where(sql`run_id is null and state in ('suggested', 'pending-approval', 'pending', 'running')`),
@@ -161,6 +167,8 @@ export const approvals = pgTable(
   },
   (table) => [
     index('approvals_by_state').on(table.state, table.createdAt, table.id),
+    index('approvals_by_expiry').on(table.state, table.expiresAt, table.id),
+    index('approvals_by_creation').on(table.createdAt, table.id),
     index('approvals_by_subject').on(table.subjectId),
   ],
 );

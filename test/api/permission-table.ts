@@ -25,11 +25,21 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'POST /v1/tasks/{id}/progress': ['agent'],
 
   'GET /v1/approvals': readers,
+  'GET /v1/approvals/summary': readers,
   'GET /v1/approvals/{id}': readers,
   'POST /v1/approvals/{id}/decision': ['admin', 'operator', 'break-glass'],
   'POST /v1/approvals/{id}/tickets': ['admin', 'operator', 'break-glass'],
   'POST /v1/approvals/{id}/edit': workers,
   'POST /v1/approvals/{id}/hand-over': workers,
+
+  'GET /v1/policies': readers,
+  'POST /v1/policies': ['admin'],
+  'POST /v1/policies/back-test': readers,
+  'GET /v1/policies/{id}': readers,
+  'PATCH /v1/policies/{id}': ['admin'],
+  'GET /v1/policies/{id}/versions': readers,
+  'POST /v1/policies/{id}/enable': workers,
+  'POST /v1/policies/{id}/disable': workers,
 
   'POST /v1/halo/cycles': workers,
   'GET /v1/halo/cycles': readers,
