@@ -1,13 +1,30 @@
 import { approvalFacts, type ApprovalRow, databaseNow, getApproval } from '../db/approvals.ts';
 import { auditRefusal } from '../db/change.ts';
 import { newId } from '../db/ids.ts';
-import type { Principal } from '../domain/access.ts';
+import type { Permission, Principal } from '../domain/access.ts';
 import { decide, type Decision, decisions, settledBy } from '../domain/approval.ts';
 import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
 import type { ApiDeps } from './context.ts';
+import { requireObject } from './object-scope.ts';
 import { throwRefusal } from './problems.ts';
 
 export type Wish = { decision: Decision; digest: string; reason: string | null };
+
+/** The approval of a path for a caller; one out of its scope is as unknown as one that does not exist. */
+export function requireApprovalFor(
+  principal: Principal,
+  found: ApprovalRow | null,
+  id: string,
+  need: Permission,
+): ApprovalRow {
+  return requireObject(principal, found, {
+    what: 'approval',
+    id,
+    target: (row) => row.target,
+    read: 'approvals:read',
+    need,
+  });
+}
 
 /** Asks the rule before anything is written; the run asks it again on fresh rows. A refusal is audited. */
 export async function requireAllowed(
@@ -17,8 +34,8 @@ export async function requireAllowed(
   wishOf: (approval: ApprovalRow) => Wish,
 ): Promise<{ approval: ApprovalRow; wish: Wish }> {
   const { db } = deps.database;
-  const [approval, nowMs] = await Promise.all([getApproval(db, approvalId), databaseNow(db)]);
-  if (approval === null) throwRefusal(refuse('NOT_FOUND', `There is no approval ${approvalId}.`));
+  const [found, nowMs] = await Promise.all([getApproval(db, approvalId), databaseNow(db)]);
+  const approval = requireApprovalFor(asker.principal, found, approvalId, 'approvals:decide');
   const wish = wishOf(approval);
   const refusal = check(approval, asker.principal, wish, nowMs);
   if (refusal === null) return { approval, wish };

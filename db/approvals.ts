@@ -2,6 +2,7 @@ import { and, asc, desc, eq, lt, gt, or, sql, type SQL } from 'drizzle-orm';
 import type { ApprovalFacts, ApprovalKind, ApprovalState } from '../domain/approval.ts';
 import type { Risk } from '../domain/task.ts';
 import type { Db } from './client.ts';
+import { withinScopes } from './scopes.ts';
 import { approvals } from './schema/index.ts';
 
 export type ApprovalRow = typeof approvals.$inferSelect;
@@ -29,6 +30,8 @@ export type ApprovalFilter = {
   state?: ApprovalState | undefined;
   kind?: ApprovalKind | undefined;
   risk?: Risk | undefined;
+  /** Scopes of the reader; null or none given is every target. */
+  scopes?: readonly string[] | null;
 };
 
 type Place = { createdAt: Date; id: string };
@@ -47,6 +50,7 @@ export async function listApprovals(
     filter.state === undefined ? undefined : eq(approvals.state, filter.state),
     filter.kind === undefined ? undefined : eq(approvals.kind, filter.kind),
     filter.risk === undefined ? undefined : eq(approvals.risk, filter.risk),
+    withinScopes(approvals.target, filter.scopes ?? null),
     after === null
       ? undefined
       : or(

@@ -3,13 +3,12 @@ import { type ApprovalRow, databaseNow, getApproval, listApprovals } from '../..
 import { principalNames } from '../../db/access.ts';
 import type { Principal } from '../../domain/access.ts';
 import { approvalKinds, approvalStates, decisions } from '../../domain/approval.ts';
-import { refuse } from '../../domain/refusal.ts';
+import { scopesOf } from '../../domain/scope.ts';
 import { risks } from '../../domain/task.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
-import { allowedActions } from '../decision-rule.ts';
+import { allowedActions, requireApprovalFor } from '../decision-rule.ts';
 import { cutPage, decodeCursor, pageOf, pageQuery, timePlace } from '../paging.ts';
-import { throwRefusal } from '../problems.ts';
 import { answer, idParams } from '../schemas.ts';
 import { approvalSchema, approvalView } from '../views.ts';
 
@@ -80,7 +79,10 @@ export function addApprovalRoutes(app: Api, deps: ApiDeps): void {
     const place = decodeCursor(cursor, timePlace);
     const rows = await listApprovals(
       db,
-      { state: state === 'any' ? undefined : state, kind, risk },
+      {
+        ...{ kind, risk, state: state === 'any' ? undefined : state },
+        scopes: scopesOf(c.get('principal'), 'approvals:read'),
+      },
       place === null ? null : { createdAt: place.at, id: place.id },
       limit + 1,
     );
@@ -91,8 +93,7 @@ export function addApprovalRoutes(app: Api, deps: ApiDeps): void {
 
   app.openapi(one, async (c) => {
     const { id } = c.req.valid('param');
-    const row = await getApproval(db, id);
-    if (row === null) throwRefusal(refuse('NOT_FOUND', `There is no approval ${id}.`));
+    const row = requireApprovalFor(c.get('principal'), await getApproval(db, id), id, 'approvals:read');
     const [item] = await showApprovals(deps, [row], c.get('principal'));
     if (item === undefined) throw new Error('one row makes one item');
     return c.json(item, 200);
