@@ -16,6 +16,7 @@ import { type ApiDocument, operationsOf } from './document.ts';
  * - `in-scope`: the object has a target; out of scope it is as unknown as one that does not exist.
  * - `filtered`: a list that leaves out what is out of scope.
  * - `new-in-scope`: the caller names the target of something new; out of scope it is refused.
+ * - `own-source`: an event names who it comes from; out of scope, or from an agent for another, it is refused.
  * - `own-agent`: an agent says it of itself or of a task it carries out; another one is unknown to it.
  * - `own-key`: one's own keys, and with access:write (to list them access:read) everybody's.
  */
@@ -26,7 +27,7 @@ export const objectRules = {
   'GET /v1/me': 'none',
   'GET /v1/authorization': 'none',
 
-  'POST /v1/events': 'new-in-scope',
+  'POST /v1/events': 'own-source',
   'GET /v1/events': 'none',
   'GET /v1/events/{id}': 'none',
 
@@ -96,6 +97,7 @@ export const objectRuleNames = [
   'in-scope',
   'filtered',
   'new-in-scope',
+  'own-source',
   'own-agent',
   'own-key',
 ] as const;
@@ -163,6 +165,8 @@ function answersOf(
       return { own: 'allowed', foreign: isScoped ? 'left-out' : 'allowed' };
     case 'new-in-scope':
       return { own: 'allowed', foreign: isScoped ? 'forbidden' : 'allowed' };
+    case 'own-source':
+      return { own: 'allowed', foreign: isScoped || role === 'agent' ? 'forbidden' : 'allowed' };
     case 'own-agent':
       return { own: 'allowed', foreign: 'not-found' };
     case 'own-key': {

@@ -144,8 +144,10 @@ export function addTaskActionRoutes(app: Api, deps: ApiDeps): void {
   });
 
   app.openapi(progress, async (c) => {
-    const task = await requireTaskFor(deps, c.get('principal'), c.req.valid('param').id, 'tasks:progress');
-    const agent = await findAgentByPrincipal(db, c.get('principal').id);
+    const principal = c.get('principal');
+    // Before the task, so that another agent's task costs as much as one that does not exist.
+    const agent = await findAgentByPrincipal(db, principal.id);
+    const task = await requireTaskFor(deps, principal, c.req.valid('param').id, 'tasks:progress');
     if (agent === null || task.agentId !== agent.id)
       throwRefusal(refuse('NOT_FOUND', `There is no task ${task.id}.`));
     const said = c.req.valid('json');
