@@ -105,9 +105,15 @@ module.exports = {
       [
         folders('api', 'domain', 'db', 'workflows'),
         temporal('client', 'common', 'envconfig'),
-        packages('hono', '@hono/[^/]+', 'pino'),
+        packages('hono', '@hono/[^/]+', 'pino', 'jose'),
       ],
       { node: true },
+    ),
+    onlyFrom(
+      'jose-only-in-api',
+      packages('jose'),
+      folders('api', 'test'),
+      'Logins are checked where requests come in; nothing behind it sees a token.',
     ),
     typesOnly(
       'api-imports-workflows-as-types-only-but-for-messages',

@@ -1,6 +1,7 @@
 import type { Database } from '../db/client.ts';
 import { type DecisionRequestRow, getDecisionRequest, refuseRequest } from '../db/decision-requests.ts';
 import { actorOf, getPrincipal } from '../db/principals.ts';
+import { getTask } from '../db/tasks.ts';
 import { askOutcome, type AttemptEnd, cancelTask, finishAttempt } from '../db/task-end.ts';
 import { beginAttempt, claimRun, type Dispatch } from '../db/task-run.ts';
 import { isPermitted, type Permission } from '../domain/access.ts';
@@ -33,7 +34,7 @@ export function createTaskActivities({ database }: { database: Database }) {
     if (
       principal?.status === 'active' &&
       permission !== undefined &&
-      isPermitted(actorOf(principal), permission)
+      isPermitted(actorOf(principal), permission, (await getTask(db, request.subjectId))?.target)
     )
       return request;
     const refusal = refuse('FORBIDDEN', `${principal?.name ?? request.principalId} may not ${action} tasks.`);

@@ -1,37 +1,62 @@
 import type { MiddlewareHandler } from 'hono';
-import { findKey } from '../db/principals.ts';
+import { touchKey } from '../db/keys.ts';
+import { actorOf, findKey, findPrincipalBySubject } from '../db/principals.ts';
 import { type Permission, type Principal, requirePermission } from '../domain/access.ts';
 import { parseKey } from '../domain/key.ts';
 import { readBody } from './body.ts';
 import type { ApiDeps, ApiEnv } from './context.ts';
 import { isSecretOf } from './keys.ts';
-import { ProblemError, throwRefusal } from './problems.ts';
+import { looksLikeToken, type Oidc } from './oidc.ts';
+import { describeError, ProblemError, throwRefusal } from './problems.ts';
 
-/** Puts the principal of the presented key on the request; without a valid key the request ends here. */
+/** Puts the principal of the presented key or login on the request; without a valid one the request ends here. */
 export function authenticate(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
-    const { principal, keyId } = await identify(deps, c.req.header('authorization'));
+    const { principal, keyId, loginAtMs } = await identify(deps, c.req.header('authorization'));
     c.set('principal', principal);
     c.set('keyId', keyId);
+    c.set('loginAtMs', loginAtMs);
     await next();
   };
 }
 
-async function identify(
-  deps: ApiDeps,
-  header: string | undefined,
-): Promise<{ principal: Principal; keyId: string }> {
+type Identity = { principal: Principal; keyId: string | null; loginAtMs: number | null };
+
+async function identify(deps: ApiDeps, header: string | undefined): Promise<Identity> {
   const text = /^Bearer +(\S+) *$/i.exec(header ?? '')?.[1];
   if (text === undefined) throw unauthenticated('Send a key: `Authorization: Bearer dn_...`.');
+  if (deps.oidc !== null && looksLikeToken(text)) return identifyLogin(deps, deps.oidc, text);
   const key = parseKey(text);
   if (key === null) throw unauthenticated('This is not a whole key; its checksum does not fit.');
+  if (key.environment !== deps.keyEnvironment)
+    throw unauthenticated(`This is a key for "${key.environment}"; here it is "${deps.keyEnvironment}".`);
   const known = await findKey(deps.database.db, key.id);
   if (!isSecretOf(deps.pepper, key.secret, known?.hash ?? null) || known === null)
     throw unauthenticated('This key is unknown here.');
   if (known.revoked) throw unauthenticated('This key was revoked.');
   if (known.expired) throw unauthenticated('This key has expired; ask an admin for a new one.');
   if (!known.active) throw unauthenticated(`${known.principal.name} is disabled.`);
-  return { principal: known.principal, keyId: key.id };
+  if (known.stale) noteUse(deps, key.id);
+  return { principal: known.principal, keyId: key.id, loginAtMs: null };
+}
+
+/** Beside the request: nobody waits for it, and a failure of it fails nothing. */
+function noteUse(deps: ApiDeps, keyId: string): void {
+  touchKey(deps.database.db, keyId).catch((error: unknown) =>
+    deps.log.warn({ err: describeError(error), keyId }, 'the use of a key was not noted'),
+  );
+}
+
+async function identifyLogin(deps: ApiDeps, oidc: Oidc, token: string): Promise<Identity> {
+  const { subject, loginAtMs } = await oidc.verify(token);
+  const known = await findPrincipalBySubject(deps.database.db, subject);
+  // Never created on the way in: what a login may do is what an admin linked it to.
+  if (known?.kind !== 'human')
+    throw unauthenticated(
+      `This login is linked to nobody here; an admin links it: dreamnet principal set ID --oidc-subject '${subject}'.`,
+    );
+  if (known.status !== 'active') throw unauthenticated(`${known.name} is disabled.`);
+  return { principal: actorOf(known), keyId: null, loginAtMs };
 }
 
 function unauthenticated(message: string): ProblemError {

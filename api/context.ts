@@ -4,6 +4,7 @@ import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Logger } from 'pino';
 import type { Database } from '../db/client.ts';
 import type { Principal } from '../domain/access.ts';
+import type { Oidc } from './oidc.ts';
 import type { TemporalPort } from './temporal.ts';
 
 export type ApiDeps = {
@@ -11,6 +12,10 @@ export type ApiDeps = {
   temporal: TemporalPort;
   /** Secret under which the secrets of keys are hashed. */
   pepper: string;
+  /** The second part of every key; a key of another environment opens nothing here. */
+  keyEnvironment: string;
+  /** Checks logins of an identity provider; null where none is set. */
+  oidc: Oidc | null;
   /** Private half of the key that signs decision tickets; it exists in this process only. */
   ticketKey: KeyObject;
   /** Root of the secrets that HTTP agents check signatures with. */

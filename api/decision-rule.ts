@@ -2,9 +2,11 @@ import { approvalFacts, type ApprovalRow, getApproval } from '../db/approvals.ts
 import { readApprover, type ReadApprover } from '../db/approvers.ts';
 import { auditRefusal } from '../db/change.ts';
 import { newId } from '../db/ids.ts';
+import type { Permission, Principal } from '../domain/access.ts';
 import { checkEdit, decide, type Decision, type DecisionKind, decisions } from '../domain/approval.ts';
 import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
 import type { ApiDeps, Asker } from './context.ts';
+import { requireObject } from './object-scope.ts';
 import { throwRefusal } from './problems.ts';
 
 type Wish<D extends DecisionKind> = {
@@ -16,6 +18,22 @@ type Wish<D extends DecisionKind> = {
   breakGlass?: boolean | undefined;
 };
 
+/** The approval of a path for a caller; one out of its scope is as unknown as one that does not exist. */
+export function requireApprovalFor(
+  principal: Principal,
+  found: ApprovalRow | null,
+  id: string,
+  need: Permission,
+): ApprovalRow {
+  return requireObject(principal, found, {
+    what: 'approval',
+    id,
+    target: (row) => row.target,
+    read: 'approvals:read',
+    need,
+  });
+}
+
 /** Asks the rule before anything is written; the run asks it again on fresh rows. A refusal is audited. */
 export async function requireAllowed<W extends Wish<DecisionKind>>(
   deps: ApiDeps,
@@ -24,11 +42,11 @@ export async function requireAllowed<W extends Wish<DecisionKind>>(
   wishOf: (approval: ApprovalRow) => W,
 ): Promise<{ approval: ApprovalRow; wish: W }> {
   const { db } = deps.database;
-  const [approval, approver] = await Promise.all([
+  const [found, approver] = await Promise.all([
     getApproval(db, approvalId),
     readApprover(db, asker.principal.id, asker.keyId ?? null),
   ]);
-  if (approval === null) throwRefusal(refuse('NOT_FOUND', `There is no approval ${approvalId}.`));
+  const approval = requireApprovalFor(asker.principal, found, approvalId, 'approvals:decide');
   if (approver === null) throwRefusal(refuse('FORBIDDEN', `${asker.principal.id} is unknown here.`));
   const wish = wishOf(approval);
   const refusal = check(approval, { ...asker, rights: approver.rights }, wish, approver.nowMs);

@@ -26,7 +26,7 @@ export type FirstKeys = { issued: { name: string; file: string }[]; elsewhere: s
  */
 export async function prepareFirstStart(
   db: Db,
-  input: { pepper: string; dataDir: string },
+  input: { pepper: string; keyEnvironment: string; dataDir: string },
 ): Promise<FirstKeys> {
   for (const principal of [...people, ...parts])
     await createPrincipal(db, { ...principal, actor: 'system', opKey: `first-start:${principal.id}` });
@@ -34,7 +34,7 @@ export async function prepareFirstStart(
   for (const { id, name } of people) {
     if ((await listKeys(db, id)).length > 0) continue;
     const file = join(input.dataDir, 'keys', `${name}.key`);
-    const isStored = await issueFirstKey(db, { principalId: id, name, file, pepper: input.pepper });
+    const isStored = await issueFirstKey(db, { ...input, principalId: id, name, file });
     if (isStored) result.issued.push({ name, file });
     else result.elsewhere.push(name);
   }
@@ -43,10 +43,10 @@ export async function prepareFirstStart(
 
 async function issueFirstKey(
   db: Db,
-  input: { principalId: string; name: string; file: string; pepper: string },
+  input: { principalId: string; name: string; file: string; pepper: string; keyEnvironment: string },
 ): Promise<boolean> {
-  const { principalId, name, file, pepper } = input;
-  const { id, secret } = takeKeyFile(file, pepper);
+  const { principalId, name, file, pepper, keyEnvironment } = input;
+  const { id, secret } = takeKeyFile(file, pepper, keyEnvironment);
   const stored = await storeKey(db, {
     id,
     principalId,
@@ -63,13 +63,13 @@ async function issueFirstKey(
 }
 
 /** Reads the key file, making it first when it is missing; of two processes that make it, both read the one. */
-function takeKeyFile(file: string, pepper: string): { id: string; secret: string } {
+function takeKeyFile(file: string, pepper: string, keyEnvironment: string): { id: string; secret: string } {
   mkdirSync(join(file, '..'), { recursive: true, mode: 0o700 });
   for (let tries = 0; tries < 5; tries += 1) {
     const known = readKey(file);
     if (known !== null) return known;
     const draft = `${file}.${newId('new')}`;
-    writeFileSync(draft, `${mintKey(pepper).key}\n`, { mode: 0o600, flag: 'wx' });
+    writeFileSync(draft, `${mintKey(pepper, keyEnvironment).key}\n`, { mode: 0o600, flag: 'wx' });
     try {
       linkSync(draft, file);
     } catch (error) {

@@ -13,13 +13,3 @@ export async function judgeFor(deps: ApiDeps, asker: Asker): Promise<Judge> {
   const { nowMs, rights } = approver ?? { nowMs: deps.now(), rights: [] };
   return { nowMs, judge: (row) => allowedActions(row, { ...asker, rights }, nowMs) };
 }
-
-/** The targets whose approvals a caller may see; null means every one. */
-export function readScopes({ principal }: Pick<Asker, 'principal'>): string[] | null {
-  const permission = 'approvals:read';
-  if (principal.permissions.includes(permission)) return null;
-  const scopes = principal.permissions
-    .filter((held) => held.startsWith(`${permission}@`))
-    .map((held) => held.slice(permission.length + 1));
-  return scopes.includes('*') ? null : scopes;
-}

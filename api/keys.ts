@@ -16,10 +16,10 @@ export function hashSecret(pepper: string, secret: string): string {
 }
 
 /** Makes a key; the text is shown once and kept nowhere. */
-export function mintKey(pepper: string): { id: string; key: string; hash: string } {
+export function mintKey(pepper: string, environment = 'live'): { id: string; key: string; hash: string } {
   const id = randomText(idLength);
   const secret = randomText(secretLength);
-  return { id, key: formatKey('live', id, secret), hash: hashSecret(pepper, secret) };
+  return { id, key: formatKey(environment, id, secret), hash: hashSecret(pepper, secret) };
 }
 
 const noHash = '0'.repeat(64);

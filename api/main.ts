@@ -7,6 +7,7 @@ import { type ApiConfig, parseApiConfig } from '../domain/config.ts';
 import { DomainError, isRefusal } from '../domain/refusal.ts';
 import { createApp } from './app.ts';
 import { prepareFirstStart } from './first-start.ts';
+import { createOidc } from './oidc.ts';
 import { describeError, errorCode } from './problems.ts';
 import { readSecrets } from './secrets.ts';
 import { openTemporal } from './temporal-connection.ts';
@@ -52,6 +53,7 @@ try {
   await requireCurrentSchema(database.db);
   const first = await prepareFirstStart(database.db, {
     pepper: secrets.pepper,
+    keyEnvironment: config.DREAMNET_KEY_ENVIRONMENT,
     dataDir: config.DREAMNET_DATA_DIR,
   });
   for (const { name, file } of first.issued) log.info({ name, file }, 'the first key is in this file');
@@ -76,10 +78,17 @@ const { connection, client } = openTemporal(
 if (config.DREAMNET_RAW_SIGNALS === 'accept')
   log.warn('DREAMNET_RAW_SIGNALS=accept: anyone who reaches Temporal can approve. For local play only.');
 
+function openOidc({ DREAMNET_OIDC_ISSUER: issuer, DREAMNET_OIDC_AUDIENCE: audience, ...rest }: ApiConfig) {
+  if (issuer === undefined || audience === undefined) return null;
+  return createOidc({ issuer, audience, jwksUrl: rest.DREAMNET_OIDC_JWKS_URL ?? null, now: Date.now });
+}
+
 const app = createApp({
   database,
   temporal: createTemporal(connection, client),
   ...secrets,
+  keyEnvironment: config.DREAMNET_KEY_ENVIRONMENT,
+  oidc: openOidc(config),
   uiUrl: config.DREAMNET_TEMPORAL_UI_URL.replace(/\/+$/, ''),
   address,
   namespace,

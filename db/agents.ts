@@ -5,6 +5,7 @@ import { eventTypes } from '../domain/events.ts';
 import type { Executor, TaskRole } from '../domain/task.ts';
 import { change, type ChangeOutcome } from './change.ts';
 import type { Db } from './client.ts';
+import { withinScopes } from './scopes.ts';
 import { agents } from './schema/index.ts';
 
 export type AgentRow = typeof agents.$inferSelect;
@@ -19,8 +20,18 @@ export async function findAgentByPrincipal(db: Db, principalId: string): Promise
   return row ?? null;
 }
 
-export async function listAgents(db: Db, after: string, limit: number): Promise<AgentRow[]> {
-  return db.select().from(agents).where(gt(agents.id, after)).orderBy(asc(agents.id)).limit(limit);
+export async function listAgents(
+  db: Db,
+  after: string,
+  limit: number,
+  scopes: readonly string[] | null = null,
+): Promise<AgentRow[]> {
+  return db
+    .select()
+    .from(agents)
+    .where(and(gt(agents.id, after), withinScopes(sql`('agent:' || ${agents.id})`, scopes)))
+    .orderBy(asc(agents.id))
+    .limit(limit);
 }
 
 /** The agents a task could go to. */

@@ -180,7 +180,7 @@ function isRepeatedOperation(error: unknown): boolean {
 }
 
 /** What Postgres said; drizzle puts an error of its own around it. */
-function databaseError(error: unknown): { code?: unknown; constraint_name?: unknown } | null {
+export function databaseError(error: unknown): { code?: unknown; constraint_name?: unknown } | null {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   return typeof cause === 'object' ? cause : null;
 }

@@ -1,6 +1,7 @@
-import { and, asc, eq, gt, isNull, sql } from 'drizzle-orm';
-import { permissionsOf, type Principal, type PrincipalKind } from '../domain/access.ts';
+import { and, asc, eq, gt, isNull, sql, type SQL } from 'drizzle-orm';
+import type { Principal, PrincipalKind } from '../domain/access.ts';
 import { eventTypes } from '../domain/events.ts';
+import { effectivePermissions, type GrantFacts, intersectPermissions } from '../domain/scope.ts';
 import { change, type ChangeOutcome } from './change.ts';
 import type { Db } from './client.ts';
 import { keys, principals } from './schema/index.ts';
@@ -10,12 +11,32 @@ export type KeyFacts = {
   hash: string;
   expired: boolean;
   revoked: boolean;
+  /** The principal with what it may do by this key: its scopes cut its permissions down. */
   principal: Principal;
   active: boolean;
+  /** Whether the time of the last use is older than it is kept exact. */
+  stale: boolean;
 };
 
 /** The service principals of this system itself; they propose and record, they never decide. */
 export const systemPrincipals = { halo: 'prn_halo', system: 'prn_system' } as const;
+
+/** What a row of principals alone does not say: the permissions of a custom role, and the grants that hold now. */
+export type Rights = { rolePermissions: string[] | null; grants: GrantFacts[] };
+export type KnownPrincipal = PrincipalRow & { rights: Rights };
+
+// Subqueries of the same statement: every request reads them, so they must not cost a round trip of their own.
+const rights = {
+  rolePermissions: sql<
+    string[] | null
+  >`(select r.permissions from roles r where r.name = ${principals}.role)`,
+  grants: sql<GrantFacts[]>`(
+    select coalesce(jsonb_agg(jsonb_build_object('role', g.role, 'scope', g.scope, 'permissions', r.permissions)
+                              order by g.id), '[]')
+    from grants g left join roles r on r.name = g.role
+    where g.principal_id = ${principals}.id and g.revoked_at is null
+      and (g.expires_at is null or g.expires_at > now()))`,
+};
 
 /** What is needed to check a presented key; null for an unknown key id. */
 export async function findKey(db: Db, keyId: string): Promise<KeyFacts | null> {
@@ -24,25 +45,50 @@ export async function findKey(db: Db, keyId: string): Promise<KeyFacts | null> {
       hash: keys.hash,
       revoked: sql<boolean>`${keys.revokedAt} is not null`,
       expired: sql<boolean>`${keys.expiresAt} is not null and ${keys.expiresAt} <= now()`,
+      stale: sql<boolean>`${keys.lastUsedAt} is null or ${keys.lastUsedAt} < now() - interval '1 minute'`,
+      scopes: keys.scopes,
       principal: principals,
+      ...rights,
     })
     .from(keys)
     .innerJoin(principals, eq(keys.principalId, principals.id))
     .where(eq(keys.id, keyId));
   if (row === undefined) return null;
-  const { hash, expired, revoked, principal } = row;
-  return { hash, expired, revoked, principal: actorOf(principal), active: principal.status === 'active' };
+  const { principal, scopes, rolePermissions, grants, ...facts } = row;
+  const whole = actorOf({ ...principal, rights: { rolePermissions, grants } });
+  return {
+    ...facts,
+    active: principal.status === 'active',
+    principal:
+      scopes === null ? whole : { ...whole, permissions: intersectPermissions(whole.permissions, scopes) },
+  };
 }
 
 /** The row as the rules see it. */
-export function actorOf(row: PrincipalRow): Principal {
+export function actorOf(row: KnownPrincipal): Principal {
   const { id, kind, name, role, owner } = row;
-  return { id, kind, name, role, person: owner ?? id, permissions: permissionsOf(role) };
+  const { rolePermissions, grants } = row.rights;
+  const held = effectivePermissions({ role, permissions: rolePermissions }, grants);
+  return { id, kind, name, role, person: owner ?? id, permissions: held };
 }
 
-export async function getPrincipal(db: Db, id: string): Promise<PrincipalRow | null> {
-  const [row] = await db.select().from(principals).where(eq(principals.id, id));
-  return row ?? null;
+async function readPrincipal(db: Db, where: SQL): Promise<KnownPrincipal | null> {
+  const [row] = await db
+    .select({ principal: principals, ...rights })
+    .from(principals)
+    .where(where);
+  if (row === undefined) return null;
+  const { principal, ...held } = row;
+  return { ...principal, rights: held };
+}
+
+export async function getPrincipal(db: Db, id: string): Promise<KnownPrincipal | null> {
+  return readPrincipal(db, eq(principals.id, id));
+}
+
+/** The person whom the identity provider knows under this subject, `<issuer>|<sub>`. */
+export async function findPrincipalBySubject(db: Db, subject: string): Promise<KnownPrincipal | null> {
+  return readPrincipal(db, eq(principals.oidcSubject, subject));
 }
 
 export async function listPrincipals(db: Db, after: string, limit: number): Promise<PrincipalRow[]> {
@@ -60,7 +106,9 @@ export type NewPrincipal = {
   name: string;
   role: string;
   /** The person who answers for an agent or a service. */
-  owner?: string;
+  owner?: string | undefined;
+  tier?: string | undefined;
+  oidcSubject?: string | undefined;
 };
 
 /** Creates a principal; unchanged when the id or the name is taken. */
@@ -68,12 +116,16 @@ export async function createPrincipal(
   db: Db,
   input: NewPrincipal & { actor: string; opKey: string },
 ): Promise<ChangeOutcome<{ id: string }>> {
-  const { id, kind, name, role, owner = null, actor } = input;
+  const { id, kind, name, role, owner = null, actor, tier, oidcSubject } = input;
   return change(db, {
     opKey: input.opKey,
     write: db
       .insert(principals)
-      .values({ id, kind, name, role, owner, createdBy: actor })
+      .values({
+        ...{ id, kind, name, role, owner, createdBy: actor, roleBy: actor },
+        ...(tier === undefined ? {} : { tier }),
+        ...(oidcSubject === undefined ? {} : { oidcSubject }),
+      })
       .onConflictDoNothing()
       .returning()
       .getSQL(),
@@ -100,6 +152,8 @@ export type NewKey = {
   principalId: string;
   label: string;
   hash: string;
+  /** Permission strings the key is cut down to; all its principal has without them. */
+  scopes?: string[] | null;
   expiresAt: Date | null;
 };
 
@@ -108,12 +162,12 @@ export async function storeKey(
   db: Db,
   input: NewKey & { actor: string; opKey: string },
 ): Promise<ChangeOutcome<{ id: string }>> {
-  const { id, principalId, label, hash, expiresAt } = input;
+  const { id, principalId, label, hash, expiresAt, scopes = null } = input;
   return change(db, {
     opKey: input.opKey,
     write: db
       .insert(keys)
-      .values({ id, principalId, label, hash, expiresAt, issuedBy: input.actor })
+      .values({ id, principalId, label, hash, expiresAt, scopes, issuedBy: input.actor })
       .onConflictDoNothing()
       .returning()
       .getSQL(),
@@ -129,7 +183,7 @@ export async function storeKey(
       action: 'key.issue',
       subjectKind: 'key',
       subjectId: id,
-      detail: { principalId, label, expiresAt: expiresAt?.toISOString() ?? null },
+      detail: { principalId, label, scopes, expiresAt: expiresAt?.toISOString() ?? null },
     },
     result: sql`jsonb_build_object('id', changed.id)`,
   });

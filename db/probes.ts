@@ -5,6 +5,7 @@ import type { ProbeAssertions, ProbeJudgement, ProbeObservation } from '../domai
 import { change, type ChangeOutcome } from './change.ts';
 import type { Db } from './client.ts';
 import { derivedId } from './ids.ts';
+import { withinScopes } from './scopes.ts';
 import { type ProbeResult, probes } from './schema/index.ts';
 
 export type ProbeRow = typeof probes.$inferSelect;
@@ -14,8 +15,18 @@ export async function getProbe(db: Db, id: string): Promise<ProbeRow | null> {
   return row ?? null;
 }
 
-export async function listProbes(db: Db, after: string, limit: number): Promise<ProbeRow[]> {
-  return db.select().from(probes).where(gt(probes.id, after)).orderBy(asc(probes.id)).limit(limit);
+export async function listProbes(
+  db: Db,
+  after: string,
+  limit: number,
+  scopes: readonly string[] | null = null,
+): Promise<ProbeRow[]> {
+  return db
+    .select()
+    .from(probes)
+    .where(and(gt(probes.id, after), withinScopes(sql`('probe:' || ${probes.id})`, scopes)))
+    .orderBy(asc(probes.id))
+    .limit(limit);
 }
 
 export type NewProbe = {

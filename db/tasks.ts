@@ -2,6 +2,7 @@ import { and, asc, desc, eq, gt, inArray, isNull, lt, or, sql, type SQL } from '
 import { storableText } from '../domain/json.ts';
 import { openTaskStates, type TaskOrigin, type TaskState } from '../domain/task.ts';
 import type { Db } from './client.ts';
+import { withinScopes } from './scopes.ts';
 import { taskAttempts, taskLogs, tasks } from './schema/index.ts';
 
 export type TaskRow = typeof tasks.$inferSelect;
@@ -17,6 +18,8 @@ export type TaskFilter = {
   state?: TaskState | undefined;
   origin?: TaskOrigin | undefined;
   target?: string | undefined;
+  /** Scopes of the reader; null or none given is every target. */
+  scopes?: readonly string[] | null;
 };
 
 /** Newest first, before the given row. */
@@ -30,6 +33,7 @@ export async function listTasks(
     filter.state === undefined ? undefined : eq(tasks.state, filter.state),
     filter.origin === undefined ? undefined : eq(tasks.origin, filter.origin),
     filter.target === undefined ? undefined : eq(tasks.target, filter.target),
+    withinScopes(tasks.target, filter.scopes ?? null),
     before === null
       ? undefined
       : or(

@@ -42,6 +42,26 @@ export const permissions = [
 ] as const;
 export type Permission = (typeof permissions)[number];
 
+/**
+ * Permissions that are asked for with a target. A scope on any other one opens nothing, as nobody could hold it
+ * against an object.
+ */
+export const targetedPermissions: readonly Permission[] = [
+  'events:write',
+  'tasks:read',
+  'tasks:write',
+  'tasks:dispatch',
+  'tasks:progress',
+  'approvals:read',
+  'approvals:decide',
+  'approvals:break-glass',
+  'probes:read',
+  'probes:write',
+  'agents:read',
+  'agents:write',
+  'agents:beat',
+];
+
 const reads = permissions.filter((permission) => permission.endsWith(':read'));
 const readsForViewers = reads.filter((permission) => permission !== 'access:read');
 const neverForPeople: readonly Permission[] = ['agents:beat', 'tasks:progress'];
@@ -68,7 +88,8 @@ const granted: Record<BuiltInRole, readonly Permission[]> = {
   'break-glass': [...readsForViewers, 'approvals:break-glass'],
 };
 
-function isBuiltIn(role: string): role is BuiltInRole {
+/** Whether a role is one of those that are always there and cannot be changed. */
+export function isBuiltIn(role: string): role is BuiltInRole {
   return (builtInRoles as readonly string[]).includes(role);
 }
 
@@ -103,7 +124,8 @@ export function isPermitted(principal: Principal, permission: Permission, target
     if (at < 0) return held === permission;
     if (held.slice(0, at) !== permission) return false;
     // Without a target in question a scoped permission opens the door; the object is asked about behind it.
-    return target === undefined || matchesScope(held.slice(at + 1), target);
+    if (target === undefined) return targetedPermissions.includes(permission);
+    return matchesScope(held.slice(at + 1), target);
   });
 }
 

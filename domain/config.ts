@@ -2,6 +2,16 @@ import { z } from 'zod';
 import { defaultHaloLimits } from './halo.ts';
 import { refuse, type Refusal } from './refusal.ts';
 
+/** https, or this machine: a login must not travel in the clear, but here it does not travel. */
+export function isTrustedUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname } = new URL(text);
+  const isLoopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(hostname);
+  return protocol === 'https:' || (protocol === 'http:' && isLoopback);
+}
+
+const trustedUrl = z.string().refine(isTrustedUrl, 'has to be an https address');
+
 const milliseconds = z.coerce.number().int().min(0).max(86_400_000);
 
 /** Settings that API and worker share, as environment variables; unknown variables are left alone. */
@@ -27,7 +37,27 @@ const apiSettings = settings.extend({
   DREAMNET_KEY_PEPPER_FILE: z.string().min(1),
   DREAMNET_TICKET_PRIVATE_KEY_FILE: z.string().min(1),
   DREAMNET_AGENT_ROOT_FILE: z.string().min(1),
+  DREAMNET_KEY_ENVIRONMENT: z
+    .string()
+    .regex(/^[a-z]{2,8}$/, 'has to be 2 to 8 small letters')
+    .default('live'),
+  DREAMNET_OIDC_ISSUER: trustedUrl.optional(),
+  DREAMNET_OIDC_AUDIENCE: z.string().min(1).max(200).optional(),
+  DREAMNET_OIDC_JWKS_URL: trustedUrl.optional(),
 });
+
+const apiConfig = apiSettings
+  .refine(
+    (given) => (given.DREAMNET_OIDC_ISSUER === undefined) === (given.DREAMNET_OIDC_AUDIENCE === undefined),
+    {
+      path: ['DREAMNET_OIDC_AUDIENCE'],
+      message: 'goes together with DREAMNET_OIDC_ISSUER; set both or none',
+    },
+  )
+  .refine((given) => given.DREAMNET_OIDC_JWKS_URL === undefined || given.DREAMNET_OIDC_ISSUER !== undefined, {
+    path: ['DREAMNET_OIDC_JWKS_URL'],
+    message: 'means nothing without DREAMNET_OIDC_ISSUER',
+  });
 
 const workerSettings = settings.extend({
   DREAMNET_TICKET_PUBLIC_KEY_FILE: z.string().min(1),
@@ -55,7 +85,7 @@ function read<T>(schema: z.ZodType<T>, environment: Environment): T | Refusal {
 
 /** Reads the API's settings, or says which variable is wrong and why. */
 export function parseApiConfig(environment: Environment): ApiConfig | Refusal {
-  return read(apiSettings, environment);
+  return read(apiConfig, environment);
 }
 
 /** Reads the worker's settings, or says which variable is wrong and why. */

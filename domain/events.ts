@@ -49,6 +49,7 @@ export const eventTypes = {
   probeCreated: 'api.probe.created',
   probeChanged: 'api.probe.changed',
   principalCreated: 'security.principal.created',
+  principalChanged: 'security.principal.changed',
   keyIssued: 'security.key.issued',
   keyRevoked: 'security.key.revoked',
   keyRotated: 'security.key.rotated',

@@ -1,7 +1,7 @@
 /** A key is `dn_<environment>_<id>_<secret>_<checksum>`; the checksum refuses a mistyped key without a query. */
-export type ParsedKey = { id: string; secret: string };
+export type ParsedKey = { environment: string; id: string; secret: string };
 
-const shape = /^(dn_[a-z]{2,8}_([0-9A-Za-z]{12})_([0-9A-Za-z]{32,64}))_([0-9a-f]{8})$/;
+const shape = /^(dn_([a-z]{2,8})_([0-9A-Za-z]{12})_([0-9A-Za-z]{32,64}))_([0-9a-f]{8})$/;
 
 function crc32(text: string): string {
   let crc = 0xffffffff;
@@ -22,6 +22,6 @@ export function formatKey(environment: string, id: string, secret: string): stri
 export function parseKey(text: string): ParsedKey | null {
   const match = shape.exec(text);
   if (match === null) return null;
-  const [, signed = '', id = '', secret = '', checksum = ''] = match;
-  return crc32(signed) === checksum ? { id, secret } : null;
+  const [, signed = '', environment = '', id = '', secret = '', checksum = ''] = match;
+  return crc32(signed) === checksum ? { environment, id, secret } : null;
 }

@@ -1,24 +1,27 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { keyExists, listKeys } from '../../db/access.ts';
-import { findAgentByPrincipal } from '../../db/agents.ts';
 import { newId } from '../../db/ids.ts';
-import {
-  createPrincipal,
-  getPrincipal,
-  listPrincipals,
-  type PrincipalRow,
-  revokeKey,
-  storeKey,
-  systemPrincipals,
-} from '../../db/principals.ts';
+import { changePrincipal, type PrincipalPatch } from '../../db/principal-change.ts';
+import { createPrincipal, listPrincipals, type PrincipalRow } from '../../db/principals.ts';
 import { principalKinds } from '../../domain/access.ts';
 import { refuse } from '../../domain/refusal.ts';
+import {
+  requireAuthorityOver,
+  requireNoPart,
+  requirePrincipal,
+  requireRole,
+  requireToHold,
+} from '../access-rules.ts';
 import { guard } from '../auth.ts';
-import type { Api, ApiDeps } from '../context.ts';
-import { mintKey } from '../keys.ts';
+import type { Api, ApiContext, ApiDeps } from '../context.ts';
 import { cutPage, decodeCursor, idPlace, pageOf, pageQuery } from '../paging.ts';
 import { throwRefusal } from '../problems.ts';
-import { answer, body, idParams, instant, line, optionalBody } from '../schemas.ts';
+import { answer, body, idParams, instant, optionalBody } from '../schemas.ts';
+import { addAuthorizationRoute } from './authorization.ts';
+import { addGrantRoutes } from './grants.ts';
+import { addGroupRoutes } from './groups.ts';
+import { addKeyRoutes } from './keys.ts';
+import { addMeRoute } from './me.ts';
+import { addRoleRoutes } from './roles.ts';
 
 const principalSchema = z
   .object({
@@ -28,40 +31,30 @@ const principalSchema = z
     role: z.string(),
     owner: z.string().nullable(),
     tier: z.string(),
+    oidcSubject: z.string().nullable(),
     status: z.enum(['active', 'disabled']),
+    createdBy: z.string().nullable(),
+    roleBy: z.string().nullable(),
+    roleSince: instant,
     createdAt: instant,
   })
   .openapi('Principal');
 
-const keySchema = z.object({
-  id: z.string(),
-  principalId: z.string(),
-  label: z.string(),
-  expiresAt: instant.nullable(),
-  revokedAt: instant.nullable(),
-  createdAt: instant,
-});
+function principalView(row: PrincipalRow): z.infer<typeof principalSchema> {
+  const { id, kind, name, role, owner, tier, oidcSubject, status, createdBy, roleBy } = row;
+  return {
+    ...{ id, kind, name, role, owner, tier, oidcSubject, status, createdBy, roleBy },
+    roleSince: row.roleSince.toISOString(),
+    createdAt: row.createdAt.toISOString(),
+  };
+}
 
-const me = createRoute({
-  method: 'get',
-  path: '/v1/me',
-  tags: ['access'],
-  summary: 'Who the presented key belongs to, and what it may do',
-  ...guard('authenticated'),
-  responses: {
-    200: answer(
-      'The principal.',
-      z.object({
-        id: z.string(),
-        kind: z.enum(principalKinds),
-        name: z.string(),
-        role: z.string(),
-        permissions: z.array(z.string()),
-        agentId: z.string().nullable(),
-      }),
-    ),
-  },
-});
+export const roleName = z.string().regex(/^[a-z][a-z0-9-]{0,39}$/);
+const tier = z.string().regex(/^[a-z][a-z0-9-]{0,39}$/);
+const oidcSubject = z
+  .string()
+  .max(600)
+  .regex(/^https?:\/\/[^|\s]+\|[^\p{Cc}]{1,255}$/u, 'has to be <issuer>|<sub>, as the refused login says it');
 
 const list = createRoute({
   method: 'get',
@@ -71,6 +64,16 @@ const list = createRoute({
   ...guard('access:read'),
   request: { query: z.strictObject(pageQuery) },
   responses: { 200: answer('One page of principals.', pageOf(principalSchema)) },
+});
+
+const one = createRoute({
+  method: 'get',
+  path: '/v1/principals/{id}',
+  tags: ['access'],
+  summary: 'One principal',
+  ...guard('access:read'),
+  request: { params: idParams },
+  responses: { 200: answer('The principal.', principalSchema) },
 });
 
 const create = createRoute({
@@ -85,79 +88,99 @@ const create = createRoute({
         .strictObject({
           name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.@-]{0,99}$/),
           kind: z.enum(['human', 'service']).default('human'),
-          role: z.enum(['admin', 'operator', 'viewer']),
+          role: roleName,
+          owner: idParams.shape.id.optional(),
+          tier: tier.optional(),
+          oidcSubject: oidcSubject.optional(),
         })
-        .refine(({ kind, role }) => kind === 'human' || role !== 'admin', {
+        .refine(({ role }) => role !== 'agent', {
           path: ['role'],
-          message: 'a service cannot be an admin',
+          message: 'the role agent is for agents, which are registered under /v1/agents',
+        })
+        .refine(({ kind, role }) => kind === 'human' || (role !== 'admin' && role !== 'break-glass'), {
+          path: ['role'],
+          message: 'a service cannot be an admin or break the glass',
+        })
+        .refine(({ kind, owner }) => (kind === 'service') === (owner !== undefined), {
+          path: ['owner'],
+          message: 'a service needs an owner, the person who answers for it; a person has none',
+        })
+        .refine((given) => given.kind === 'human' || given.oidcSubject === undefined, {
+          path: ['oidcSubject'],
+          message: 'only people log in at the identity provider',
         }),
     ),
   },
   responses: { 201: answer('The principal; issue a key for it next.', principalSchema) },
 });
 
-const keys = createRoute({
-  method: 'get',
-  path: '/v1/keys',
+const patch = createRoute({
+  method: 'patch',
+  path: '/v1/principals/{id}',
   tags: ['access'],
-  summary: 'The keys of a principal, without their secrets',
-  ...guard('access:read'),
-  request: { query: z.strictObject({ principalId: idParams.shape.id }) },
-  responses: { 200: answer('Its keys.', z.object({ items: z.array(keySchema) })) },
-});
-
-const issue = createRoute({
-  method: 'post',
-  path: '/v1/keys',
-  tags: ['access'],
-  summary: 'Issues a key',
+  summary: 'Changes the role, tier, status or linked login of a principal',
   ...guard('access:write'),
   request: {
+    params: idParams,
     body: body(
-      z.strictObject({
-        principalId: idParams.shape.id,
-        label: line(120),
-        expiresInDays: z.number().min(0.0001).max(3650).optional(),
-      }),
+      z
+        .strictObject({
+          role: roleName.optional(),
+          tier: tier.optional(),
+          status: z.enum(['active', 'disabled']).optional(),
+          oidcSubject: oidcSubject.nullable().optional(),
+        })
+        .refine((given) => Object.values(given).some((value) => value !== undefined), 'nothing to change'),
     ),
   },
-  responses: {
-    201: answer(
-      'The key; it is shown once and stored nowhere.',
-      z.object({ id: z.string(), key: z.string(), principalId: z.string(), expiresAt: instant.nullable() }),
-    ),
-  },
+  responses: { 200: answer('The principal as it is now.', principalSchema) },
 });
 
-const revoke = createRoute({
-  method: 'post',
-  path: '/v1/keys/{id}/revoke',
-  tags: ['access'],
-  summary: 'Revokes a key; every API process refuses it from the next request on',
-  ...guard('access:write'),
-  request: { params: idParams, body: optionalBody(z.strictObject({})) },
-  responses: { 200: answer('Revoked.', z.object({ id: z.string(), revoked: z.literal(true) })) },
-});
-
-function principalView(row: PrincipalRow): z.infer<typeof principalSchema> {
-  const { id, kind, name, role, owner, tier, status } = row;
-  return { id, kind, name, role, owner, tier, status, createdAt: row.createdAt.toISOString() };
+function switchRoute(action: 'enable' | 'disable') {
+  return createRoute({
+    method: 'post',
+    path: `/v1/principals/{id}/${action}`,
+    tags: ['access'],
+    summary:
+      action === 'enable'
+        ? 'Lets the keys and the login of a principal open the door again'
+        : 'Refuses every key and the login of a principal from the next request on',
+    ...guard('access:write'),
+    request: { params: idParams, body: optionalBody(z.strictObject({})) },
+    responses: { 200: answer('The principal as it is now.', principalSchema) },
+  });
 }
-
-const dayMs = 86_400_000;
 
 export function addAccessRoutes(app: Api, deps: ApiDeps): void {
   const { db } = deps.database;
 
-  async function requirePrincipal(id: string): Promise<PrincipalRow> {
-    return (await getPrincipal(db, id)) ?? throwRefusal(refuse('NOT_FOUND', `There is no principal ${id}.`));
+  async function requireOwner(id: string | undefined): Promise<void> {
+    if (id === undefined) return;
+    const owner = await requirePrincipal(deps, id);
+    if (owner.kind !== 'human' || owner.status !== 'active')
+      throwRefusal(
+        refuse('INVALID', `owner: ${owner.name} is no active person; a person answers for a service.`),
+      );
   }
 
-  app.openapi(me, async (c) => {
-    const { id, kind, name, role, permissions: held } = c.get('principal');
-    const agent = kind === 'agent' ? await findAgentByPrincipal(db, id) : null;
-    return c.json({ id, kind, name, role, permissions: [...held], agentId: agent?.id ?? null }, 200);
-  });
+  async function changeOne(c: ApiContext, id: string, wanted: PrincipalPatch): Promise<PrincipalRow> {
+    const before = await requirePrincipal(deps, id);
+    requireNoPart(id);
+    await requireAuthorityOver(deps, c, before, 'principal.change');
+    if (wanted.role !== undefined) {
+      requireRoleFor(before, wanted.role);
+      const subject = { action: 'principal.change', kind: 'principal', id };
+      await requireToHold(deps, c, await requireRole(deps, wanted.role), subject, id);
+    }
+    if (typeof wanted.oidcSubject === 'string' && before.kind !== 'human')
+      throwRefusal(refuse('INVALID', 'oidcSubject: only people log in at the identity provider.'));
+    const refusal = await changePrincipal(db, before, wanted, {
+      actor: c.get('principal').id,
+      opKey: `principal.change:${newId('op')}`,
+    });
+    if (refusal !== null) throwRefusal(refusal);
+    return requirePrincipal(deps, id);
+  }
 
   app.openapi(list, async (c) => {
     const { limit, cursor } = c.req.valid('query');
@@ -166,46 +189,50 @@ export function addAccessRoutes(app: Api, deps: ApiDeps): void {
     return c.json({ items: page.rows.map(principalView), nextCursor: page.nextCursor }, 200);
   });
 
+  app.openapi(one, async (c) =>
+    c.json(principalView(await requirePrincipal(deps, c.req.valid('param').id)), 200),
+  );
+
   app.openapi(create, async (c) => {
     const input = c.req.valid('json');
     const id = newId('prn');
+    await requireOwner(input.owner);
+    const subject = { action: 'principal.create', kind: 'principal', id };
+    await requireToHold(deps, c, await requireRole(deps, input.role), subject);
     const actor = c.get('principal').id;
     const outcome = await createPrincipal(db, { ...input, id, actor, opKey: `principal.create:${id}` });
-    if (outcome.status === 'unchanged') throwRefusal(refuse('CONFLICT', `The name ${input.name} is taken.`));
-    return c.json(principalView(await requirePrincipal(id)), 201);
+    if (outcome.status === 'unchanged')
+      throwRefusal(refuse('CONFLICT', `The name ${input.name} or its login is taken.`));
+    return c.json(principalView(await requirePrincipal(deps, id)), 201);
   });
 
-  app.openapi(keys, async (c) => {
-    const { id } = await requirePrincipal(c.req.valid('query').principalId);
-    const rows = await listKeys(db, id);
-    const items = rows.map((row) => ({
-      id: row.id,
-      principalId: row.principalId,
-      label: row.label,
-      expiresAt: row.expiresAt?.toISOString() ?? null,
-      revokedAt: row.revokedAt?.toISOString() ?? null,
-      createdAt: row.createdAt.toISOString(),
-    }));
-    return c.json({ items }, 200);
-  });
+  app.openapi(patch, async (c) =>
+    c.json(principalView(await changeOne(c, c.req.valid('param').id, given(c.req.valid('json')))), 200),
+  );
 
-  app.openapi(issue, async (c) => {
-    const { principalId, label, expiresInDays } = c.req.valid('json');
-    await requirePrincipal(principalId);
-    if (Object.values(systemPrincipals).some((id) => id === principalId))
-      throwRefusal(refuse('FORBIDDEN', `${principalId} is a part of this system and holds no key.`));
-    const { id, key, hash } = mintKey(deps.pepper);
-    const expiresAt = expiresInDays === undefined ? null : new Date(deps.now() + expiresInDays * dayMs);
-    const actor = c.get('principal').id;
-    await storeKey(db, { id, principalId, label, hash, expiresAt, actor, opKey: `key:${id}` });
-    return c.json({ id, key, principalId, expiresAt: expiresAt?.toISOString() ?? null }, 201);
-  });
+  for (const action of ['enable', 'disable'] as const)
+    app.openapi(switchRoute(action), async (c) => {
+      const status = action === 'enable' ? ('active' as const) : ('disabled' as const);
+      return c.json(principalView(await changeOne(c, c.req.valid('param').id, { status })), 200);
+    });
 
-  app.openapi(revoke, async (c) => {
-    const { id } = c.req.valid('param');
-    const opKey = `key.revoke:${id}`;
-    await revokeKey(db, { id, actor: c.get('principal').id, opKey });
-    if (!(await keyExists(db, id))) throwRefusal(refuse('NOT_FOUND', `There is no key ${id}.`));
-    return c.json({ id, revoked: true as const }, 200);
-  });
+  addMeRoute(app, deps);
+  addKeyRoutes(app, deps);
+  addRoleRoutes(app, deps);
+  addGrantRoutes(app, deps);
+  addGroupRoutes(app, deps);
+  addAuthorizationRoute(app);
+}
+
+function requireRoleFor({ kind, name }: PrincipalRow, role: string): void {
+  if (kind === 'agent')
+    throwRefusal(refuse('INVALID', `role: ${name} is an agent and stays one; give it a grant instead.`));
+  if (role === 'agent') throwRefusal(refuse('INVALID', 'role: the role agent is for agents.'));
+  if (kind === 'service' && (role === 'admin' || role === 'break-glass'))
+    throwRefusal(refuse('INVALID', 'role: a service cannot be an admin or break the glass.'));
+}
+
+/** Members that were left out are no changes. */
+function given(said: { [K in keyof PrincipalPatch]?: PrincipalPatch[K] | undefined }): PrincipalPatch {
+  return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined));
 }

@@ -12,11 +12,15 @@ import {
 import { derivedId, newId } from '../../db/ids.ts';
 import { createPrincipal, storeKey } from '../../db/principals.ts';
 import { agentStates } from '../../domain/agent.ts';
+import type { Principal } from '../../domain/access.ts';
 import { DomainError, refuse } from '../../domain/refusal.ts';
+import { agentNeeds, scopesOf } from '../../domain/scope.ts';
 import { executors, taskRoles } from '../../domain/task.ts';
+import { requireToHold } from '../access-rules.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { agentSecret, mintKey } from '../keys.ts';
+import { requireObject, requireReach } from '../object-scope.ts';
 import { cutPage, decodeCursor, idPlace, pageOf, pageQuery } from '../paging.ts';
 import { throwRefusal } from '../problems.ts';
 import { answer, anyObject, body, idParams, instant, optionalBody } from '../schemas.ts';
@@ -122,6 +126,17 @@ function switchRoute(action: 'enable' | 'disable') {
 export function addAgentRoutes(app: Api, deps: ApiDeps): void {
   const { db } = deps.database;
 
+  async function requireAgentFor(
+    principal: Principal,
+    id: string,
+    need: 'agents:read' | 'agents:write',
+  ): Promise<AgentRow> {
+    return requireObject(principal, await getAgent(db, id), {
+      ...{ what: 'agent', id, need, read: 'agents:read' },
+      target: (agent) => `agent:${agent.id}`,
+    });
+  }
+
   async function requireAgent(id: string): Promise<AgentRow> {
     return (await getAgent(db, id)) ?? throwRefusal(refuse('NOT_FOUND', `There is no agent ${id}.`));
   }
@@ -129,7 +144,12 @@ export function addAgentRoutes(app: Api, deps: ApiDeps): void {
   app.openapi(create, async (c) => {
     const { config, ...input } = c.req.valid('json');
     const settings = configFor(input.executor, config);
-    const actor = c.get('principal').id;
+    const principal = c.get('principal');
+    const actor = principal.id;
+    const id = newId('agt');
+    requireReach(principal, 'agents:write', `agent:${id}`);
+    // Whoever registers an agent is shown its key, so it can do nothing that they cannot.
+    await requireToHold(deps, c, agentNeeds, { action: 'agent.register', kind: 'agent', id });
     const name = `agent:${input.name}`;
     const taken = refuse('CONFLICT', `The name ${input.name} is taken.`);
     // The id follows from the name: a registration that broke off half way can be repeated.
@@ -139,12 +159,11 @@ export function addAgentRoutes(app: Api, deps: ApiDeps): void {
       kind: 'agent',
       name,
       role: 'agent',
-      owner: actor,
+      owner: principal.person,
       actor,
       opKey: `agent.principal:${principalId}`,
     });
     if (made.status === 'unchanged') throw new DomainError(taken);
-    const id = newId('agt');
     const registered = await registerAgent(db, {
       ...input,
       id,
@@ -155,7 +174,7 @@ export function addAgentRoutes(app: Api, deps: ApiDeps): void {
       opKey: `agent.register:${id}`,
     });
     if (registered.status === 'unchanged') throw new DomainError(taken);
-    const { key, id: keyId, hash } = mintKey(deps.pepper);
+    const { key, id: keyId, hash } = mintKey(deps.pepper, deps.keyEnvironment);
     const label = `agent ${input.name}`;
     await storeKey(db, {
       id: keyId,
@@ -172,16 +191,20 @@ export function addAgentRoutes(app: Api, deps: ApiDeps): void {
 
   app.openapi(list, async (c) => {
     const { limit, cursor } = c.req.valid('query');
-    const rows = await listAgents(db, decodeCursor(cursor, idPlace)?.id ?? '', limit + 1);
+    const scopes = scopesOf(c.get('principal'), 'agents:read');
+    const rows = await listAgents(db, decodeCursor(cursor, idPlace)?.id ?? '', limit + 1, scopes);
     const page = cutPage(rows, limit, (row) => ({ id: row.id }));
     return c.json({ items: page.rows.map(agentView), nextCursor: page.nextCursor }, 200);
   });
 
-  app.openapi(one, async (c) => c.json(agentView(await requireAgent(c.req.valid('param').id)), 200));
+  app.openapi(one, async (c) => {
+    const { id } = c.req.valid('param');
+    return c.json(agentView(await requireAgentFor(c.get('principal'), id, 'agents:read')), 200);
+  });
 
   app.openapi(configure, async (c) => {
     const { config, expectedVersion } = c.req.valid('json');
-    const agent = await requireAgent(c.req.valid('param').id);
+    const agent = await requireAgentFor(c.get('principal'), c.req.valid('param').id, 'agents:write');
     const outcome = await configureAgent(db, {
       id: agent.id,
       expectedVersion,
@@ -208,6 +231,7 @@ export function addAgentRoutes(app: Api, deps: ApiDeps): void {
     const { id } = c.req.valid('param');
     const own = await findAgentByPrincipal(db, c.get('principal').id);
     if (own?.id !== id) throwRefusal(refuse('NOT_FOUND', `There is no agent ${id}.`));
+    requireReach(c.get('principal'), 'agents:beat', `agent:${id}`);
     if (!(await beat(db, id, `agent.beat:${id}:${newId('op')}`)))
       throwRefusal(refuse('CONFLICT', `${own.name} is disabled; a person has to enable it first.`));
     return c.json({ state: (await requireAgent(id)).state }, 200);
@@ -215,7 +239,7 @@ export function addAgentRoutes(app: Api, deps: ApiDeps): void {
 
   for (const action of ['enable', 'disable'] as const)
     app.openapi(switchRoute(action), async (c) => {
-      const agent = await requireAgent(c.req.valid('param').id);
+      const agent = await requireAgentFor(c.get('principal'), c.req.valid('param').id, 'agents:write');
       const isDisabled = agent.state === 'disabled';
       if (isDisabled === (action === 'enable'))
         await setAgentState(db, {

@@ -4,12 +4,13 @@ import { type InboxPlace, inboxSorts, inboxSummary, listInbox, placeOf } from '.
 import { isPermitted } from '../../domain/access.ts';
 import { approvalKinds, approvalStates } from '../../domain/approval.ts';
 import { refuse } from '../../domain/refusal.ts';
+import { scopesOf } from '../../domain/scope.ts';
 import { risks } from '../../domain/task.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { askerOf } from '../decide.ts';
 import { inboxFilterShape, toInboxFilter } from '../inbox-filter.ts';
-import { judgeFor, readScopes } from '../inbox-judge.ts';
+import { judgeFor } from '../inbox-judge.ts';
 import { inboxItem, shortenSummary, showInbox } from '../inbox-view.ts';
 import { decodeCursor, encodeCursor, pageOf, pageQuery } from '../paging.ts';
 import { throwRefusal } from '../problems.ts';
@@ -87,7 +88,7 @@ export function addApprovalRoutes(app: Api, deps: ApiDeps): void {
     const wanted = {
       ...toInboxFilter(filter),
       state: state === 'any' ? undefined : state,
-      scopes: readScopes(asker),
+      scopes: scopesOf(asker.principal, 'approvals:read'),
       maybeFor: isMine ? { id, person } : undefined,
     };
     const start = decodeCursor(cursor, inboxPlace);
@@ -121,7 +122,9 @@ export function addApprovalRoutes(app: Api, deps: ApiDeps): void {
     );
   });
 
-  app.openapi(summary, async (c) => c.json(await inboxSummary(db, readScopes(askerOf(c))), 200));
+  app.openapi(summary, async (c) =>
+    c.json(await inboxSummary(db, scopesOf(c.get('principal'), 'approvals:read')), 200),
+  );
 
   app.openapi(one, async (c) => {
     const { id } = c.req.valid('param');

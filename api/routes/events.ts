@@ -17,6 +17,7 @@ import { guard } from '../auth.ts';
 import { maxBatchBytes } from '../body.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { createEventWriter } from '../event-writer.ts';
+import { requireReach } from '../object-scope.ts';
 import { decodeCursor, encodeCursor, cutPage, logPlace, pageOf, pageQuery } from '../paging.ts';
 import { ProblemError, throwRefusal } from '../problems.ts';
 import { answer, anyObject, body, idParams, instant, jsonObject, queryText } from '../schemas.ts';
@@ -131,7 +132,8 @@ function eventView(row: EventRow): z.infer<typeof eventSchema> {
 
 /** Nobody speaks for another part of the system: agents for themselves only, HALO and Squad through services only. */
 async function requireOwnSource(deps: ApiDeps, principal: Principal, inputs: EventInput[]): Promise<void> {
-  if (principal.role === 'agent') {
+  for (const { source } of inputs) requireReach(principal, 'events:write', `${source.type}:${source.id}`);
+  if (principal.kind === 'agent' || principal.role === 'agent') {
     const agent = await findAgentByPrincipal(deps.database.db, principal.id);
     const isOwn = (event: EventInput): boolean =>
       event.source.type === 'agent' && event.source.id === agent?.id;

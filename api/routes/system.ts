@@ -9,6 +9,7 @@ import { taskStates } from '../../domain/task.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { createReadiness } from '../health.ts';
+import { requireReach } from '../object-scope.ts';
 import { answer, instant, temporalLink, temporalLinkSchema } from '../schemas.ts';
 
 const anyone = { security: [], 'x-permission': 'public' };
@@ -85,6 +86,8 @@ export function addSystemRoutes(app: Api, deps: ApiDeps): void {
   });
 
   app.openapi(status, async (c) => {
+    // It counts what there is, for every target.
+    requireReach(c.get('principal'), 'tasks:read', '*');
     const [tasks, records, state] = await Promise.all([countTasks(db), countRecords(db), readiness()]);
     const { lastCycle, ...rest } = records;
     return c.json(

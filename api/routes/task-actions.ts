@@ -12,7 +12,7 @@ import { askRun } from '../requests.ts';
 import { answer, body, deliveringSchema, idParams, optionalBody, reason, temporalLink } from '../schemas.ts';
 import { taskWhole, taskWholeSchema } from '../views.ts';
 import { startRun } from './task-create.ts';
-import { requireTask } from './tasks.ts';
+import { requireTask, requireTaskFor } from './tasks.ts';
 
 const taskAnswer = z.object({ task: taskWholeSchema });
 
@@ -98,7 +98,7 @@ export function addTaskActionRoutes(app: Api, deps: ApiDeps): void {
     asker: Asker,
     why: string | null,
   ): Promise<{ task: TaskRow; requestId: string; delivered: boolean }> {
-    const task = await requireTask(deps, id);
+    const task = await requireTaskFor(deps, asker.principal, id, 'tasks:dispatch');
     const early = states[action](task);
     if (early !== null) throwRefusal(early);
     const { workflowId } = task;
@@ -133,7 +133,7 @@ export function addTaskActionRoutes(app: Api, deps: ApiDeps): void {
 
   app.openapi(retry, async (c) => {
     const { id: actor } = c.get('principal');
-    const before = await requireTask(deps, c.req.valid('param').id);
+    const before = await requireTaskFor(deps, c.get('principal'), c.req.valid('param').id, 'tasks:dispatch');
     // Two people who retry the same failed run make one new run: the second is answered with the first one's.
     const opKey = `task.retry:${before.id}:${before.run}`;
     const retried = await retryTask(db, { taskId: before.id, actor, opKey });
@@ -144,8 +144,10 @@ export function addTaskActionRoutes(app: Api, deps: ApiDeps): void {
   });
 
   app.openapi(progress, async (c) => {
-    const task = await requireTask(deps, c.req.valid('param').id);
-    const agent = await findAgentByPrincipal(db, c.get('principal').id);
+    const principal = c.get('principal');
+    // Before the task, so that another agent's task costs as much as one that does not exist.
+    const agent = await findAgentByPrincipal(db, principal.id);
+    const task = await requireTaskFor(deps, principal, c.req.valid('param').id, 'tasks:progress');
     if (agent === null || task.agentId !== agent.id)
       throwRefusal(refuse('NOT_FOUND', `There is no task ${task.id}.`));
     const said = c.req.valid('json');

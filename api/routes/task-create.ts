@@ -22,6 +22,7 @@ import {
 } from '../../domain/task.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
+import { requireReach } from '../object-scope.ts';
 import { describeError, ProblemError, throwRefusal } from '../problems.ts';
 import { answer, body, idempotencyHeader, idParams, jsonObject, line } from '../schemas.ts';
 import { type Folding, joinedBefore, joinOpenTask, type Stored } from '../task-fold.ts';
@@ -172,6 +173,7 @@ export function addTaskCreateRoute(app: Api, deps: ApiDeps): void {
     if (Buffer.byteLength(JSON.stringify(input.payload)) > maxPayloadBytes)
       throw new ProblemError('PAYLOAD_TOO_LARGE', `A payload may have at most ${maxPayloadBytes} bytes.`);
     const principal = c.get('principal');
+    requireReach(principal, 'tasks:write', input.target);
     const identity = identityOf(principal, c.req.valid('header')['idempotency-key']);
     const missing = await unknownEvents(db, input.evidence ?? []);
     if (missing.length > 0)

@@ -2,10 +2,13 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { type ApprovalRow, getApproval } from '../../db/approvals.ts';
 import { getTask, listTaskAttempts, listTaskLogs, listTasks, type TaskRow } from '../../db/tasks.ts';
 import { approvalKinds, approvalStates } from '../../domain/approval.ts';
+import type { Permission, Principal } from '../../domain/access.ts';
 import { refuse } from '../../domain/refusal.ts';
+import { scopesOf } from '../../domain/scope.ts';
 import { taskOrigins, taskStates } from '../../domain/task.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
+import { requireObject } from '../object-scope.ts';
 import { cutPage, decodeCursor, idPlace, pageOf, pageQuery, timePlace } from '../paging.ts';
 import { throwRefusal } from '../problems.ts';
 import { answer, idParams, instant, queryText } from '../schemas.ts';
@@ -90,7 +93,23 @@ const logs = createRoute({
   responses: { 200: answer('One page of log lines.', pageOf(logLine)) },
 });
 
-/** The task of a path; one that does not exist is a 404. */
+/** The task of a path for a caller; one out of its scope is as unknown as one that does not exist. */
+export async function requireTaskFor(
+  deps: ApiDeps,
+  principal: Principal,
+  id: string,
+  need: Permission,
+): Promise<TaskRow> {
+  return requireObject(principal, await getTask(deps.database.db, id), {
+    what: 'task',
+    id,
+    target: (task) => task.target,
+    read: 'tasks:read',
+    need,
+  });
+}
+
+/** A task that is known to be there, read again. */
 export async function requireTask(deps: ApiDeps, id: string): Promise<TaskRow> {
   return (
     (await getTask(deps.database.db, id)) ?? throwRefusal(refuse('NOT_FOUND', `There is no task ${id}.`))
@@ -104,13 +123,14 @@ export function addTaskRoutes(app: Api, deps: ApiDeps): void {
     const { limit, cursor, ...filter } = c.req.valid('query');
     const place = decodeCursor(cursor, timePlace);
     const before = place === null ? null : { createdAt: place.at, id: place.id };
-    const rows = await listTasks(db, filter, before, limit + 1);
+    const scopes = scopesOf(c.get('principal'), 'tasks:read');
+    const rows = await listTasks(db, { ...filter, scopes }, before, limit + 1);
     const page = cutPage(rows, limit, (row) => ({ at: row.createdAt.getTime(), id: row.id }));
     return c.json({ items: page.rows.map((row) => taskView(deps, row)), nextCursor: page.nextCursor }, 200);
   });
 
   app.openapi(one, async (c) => {
-    const task = await requireTask(deps, c.req.valid('param').id);
+    const task = await requireTaskFor(deps, c.get('principal'), c.req.valid('param').id, 'tasks:read');
     const [approval, attempts] = await Promise.all([
       getApproval(db, task.approvalId),
       listTaskAttempts(db, task.id),
@@ -127,7 +147,7 @@ export function addTaskRoutes(app: Api, deps: ApiDeps): void {
 
   app.openapi(logs, async (c) => {
     const { limit, cursor } = c.req.valid('query');
-    const task = await requireTask(deps, c.req.valid('param').id);
+    const task = await requireTaskFor(deps, c.get('principal'), c.req.valid('param').id, 'tasks:read');
     const after = Number(decodeCursor(cursor, idPlace)?.id ?? '0');
     if (!Number.isSafeInteger(after)) throwRefusal(refuse('INVALID', 'This cursor is not one of this list.'));
     const rows = await listTaskLogs(db, task.id, after, limit + 1);

@@ -86,6 +86,7 @@ ALTER TABLE "group_members" ADD CONSTRAINT "group_members_group_name_groups_name
 ALTER TABLE "group_members" ADD CONSTRAINT "group_members_principal_id_principals_id_fk" FOREIGN KEY ("principal_id") REFERENCES "public"."principals"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "grants_by_principal" ON "grants" USING btree ("principal_id");--> statement-breakpoint
 CREATE INDEX "groups_of_member" ON "group_members" USING btree ("principal_id");--> statement-breakpoint
+CREATE UNIQUE INDEX "keys_one_successor" ON "keys" USING btree ("rotated_from") WHERE revoked_at is null;--> statement-breakpoint
 CREATE INDEX "approvals_by_expiry" ON "approvals" USING btree ("state","expires_at","id");--> statement-breakpoint
 CREATE INDEX "approvals_by_creation" ON "approvals" USING btree ("created_at","id");--> statement-breakpoint
 CREATE INDEX "tasks_by_action" ON "tasks" USING btree ("type","target");--> statement-breakpoint

@@ -1,4 +1,5 @@
-import { index, jsonb, pgTable, primaryKey, text } from 'drizzle-orm/pg-core';
+import { sql } from 'drizzle-orm';
+import { index, jsonb, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core';
 import { principalKinds } from '../../domain/access.ts';
 import { instant } from './columns.ts';
 
@@ -32,7 +33,7 @@ export const keys = pgTable(
       .references(() => principals.id),
     label: text('label').notNull(),
     hash: text('hash').notNull(),
-    /** Permission strings the key is cut down to; empty means all its principal has. */
+    /** Permission strings the key is cut down to; null means all its principal has. */
     scopes: jsonb('scopes').$type<string[]>(),
     issuedBy: text('issued_by'),
     rotatedFrom: text('rotated_from'),
@@ -42,7 +43,13 @@ export const keys = pgTable(
     lastUsedAt: instant('last_used_at'),
     createdAt: instant('created_at').notNull().defaultNow(),
   },
-  (table) => [index('keys_by_principal').on(table.principalId)],
+  (table) => [
+    index('keys_by_principal').on(table.principalId),
+    // A key has one successor at a time: two rotations at once leave two valid keys, not three.
+    uniqueIndex('keys_one_successor')
+      .on(table.rotatedFrom)
+      .where(sql`revoked_at is null`),
+  ],
 );
 
 /** Roles beside the built-in ones: a name for a list of permission strings. */

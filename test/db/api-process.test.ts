@@ -166,7 +166,9 @@ describe('the first start', () => {
 
   test('of several processes at once issues one key to each person', async () => {
     const all = await Promise.all(
-      Array.from({ length: 6 }, () => prepareFirstStart(fresh.db, { pepper, dataDir: folder })),
+      Array.from({ length: 6 }, () =>
+        prepareFirstStart(fresh.db, { pepper, keyEnvironment: 'live', dataDir: folder }),
+      ),
     );
     expect(all.flatMap(({ elsewhere }) => elsewhere)).toEqual([]);
     expect(await keysIn()).toBe(2);
@@ -180,7 +182,7 @@ describe('the first start', () => {
 
   test('that is repeated issues nothing, also when the file was taken away', async () => {
     rmSync(join(folder, 'keys', 'admin.key'));
-    expect(await prepareFirstStart(fresh.db, { pepper, dataDir: folder })).toEqual({
+    expect(await prepareFirstStart(fresh.db, { pepper, keyEnvironment: 'live', dataDir: folder })).toEqual({
       issued: [],
       elsewhere: [],
     });
@@ -191,7 +193,7 @@ describe('the first start', () => {
   test('that broke off after the file was made goes on with that file', async () => {
     const other = await openTestDatabase();
     const before = readFileSync(join(folder, 'keys', 'operator.key'), 'utf8');
-    const { issued } = await prepareFirstStart(other.db, { pepper, dataDir: folder });
+    const { issued } = await prepareFirstStart(other.db, { pepper, keyEnvironment: 'live', dataDir: folder });
     expect(issued.map(({ name }) => name)).toEqual(['admin', 'operator']);
     expect(readFileSync(join(folder, 'keys', 'operator.key'), 'utf8')).toBe(before);
     const [row] = await other.root<{ n: number }[]>`

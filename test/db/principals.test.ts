@@ -2,7 +2,7 @@ import { permissionsOf } from '../../domain/access.ts';
 import { randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { mintKey } from '../../api/keys.ts';
-import { keyExists, listKeys, principalNames } from '../../db/access.ts';
+import { getKey, listKeys, principalNames } from '../../db/access.ts';
 import { newId } from '../../db/ids.ts';
 import {
   createPrincipal,
@@ -46,6 +46,7 @@ describe('keys', () => {
       expired: false,
       revoked: false,
       active: true,
+      stale: true,
       principal: {
         id: people.operator,
         kind: 'human',
@@ -56,7 +57,7 @@ describe('keys', () => {
       },
     });
     expect(await findKey(database.db, 'none')).toBeNull();
-    expect(await keyExists(database.db, id)).toBe(true);
+    expect(await getKey(database.db, id)).toMatchObject({ id, principalId: people.operator });
   });
 
   test('expiry is decided by the clock of the database', async () => {

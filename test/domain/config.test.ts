@@ -28,6 +28,7 @@ describe('what is left out has a default', () => {
       LOG_LEVEL: 'info',
       PORT: 8080,
       DREAMNET_HOST: '127.0.0.1',
+      DREAMNET_KEY_ENVIRONMENT: 'live',
     });
   });
 
@@ -57,6 +58,49 @@ describe('what is left out has a default', () => {
       expect(parseApiConfig({ ...api, [name]: '' })).toEqual(parseApiConfig(api));
     },
   );
+});
+
+describe('logins of an identity provider', () => {
+  const issuer = 'https://id.example.org/realms/one';
+
+  test.each([
+    { DREAMNET_OIDC_ISSUER: issuer, DREAMNET_OIDC_AUDIENCE: 'dreamnet' },
+    { DREAMNET_OIDC_ISSUER: 'http://127.0.0.1:8081', DREAMNET_OIDC_AUDIENCE: 'dreamnet' },
+    { DREAMNET_OIDC_ISSUER: 'http://localhost:8081/', DREAMNET_OIDC_AUDIENCE: 'dreamnet' },
+    {
+      DREAMNET_OIDC_ISSUER: issuer,
+      DREAMNET_OIDC_AUDIENCE: 'dreamnet',
+      DREAMNET_OIDC_JWKS_URL: 'http://[::1]:1/keys',
+    },
+  ])('%j can be used', (given) => {
+    expect(parseApiConfig({ ...api, ...given })).toMatchObject(given);
+  });
+
+  test.each([
+    [{ DREAMNET_OIDC_ISSUER: issuer }, 'DREAMNET_OIDC_AUDIENCE'],
+    [{ DREAMNET_OIDC_AUDIENCE: 'dreamnet' }, 'DREAMNET_OIDC_AUDIENCE'],
+    [{ DREAMNET_OIDC_JWKS_URL: issuer }, 'DREAMNET_OIDC_JWKS_URL'],
+    [{ DREAMNET_OIDC_ISSUER: 'http://id.example.org', DREAMNET_OIDC_AUDIENCE: 'x' }, 'DREAMNET_OIDC_ISSUER'],
+    [
+      { DREAMNET_OIDC_ISSUER: 'http://127.0.0.1.evil.org', DREAMNET_OIDC_AUDIENCE: 'x' },
+      'DREAMNET_OIDC_ISSUER',
+    ],
+    [{ DREAMNET_OIDC_ISSUER: 'id.example.org', DREAMNET_OIDC_AUDIENCE: 'x' }, 'DREAMNET_OIDC_ISSUER'],
+    [
+      {
+        DREAMNET_OIDC_ISSUER: issuer,
+        DREAMNET_OIDC_AUDIENCE: 'x',
+        DREAMNET_OIDC_JWKS_URL: 'http://id.example.org',
+      },
+      'DREAMNET_OIDC_JWKS_URL',
+    ],
+    [{ DREAMNET_KEY_ENVIRONMENT: 'Live' }, 'DREAMNET_KEY_ENVIRONMENT'],
+  ])('%j cannot: %s', (given, name) => {
+    expect(parseApiConfig({ ...api, ...given })).toMatchObject({
+      refused: 'INVALID',
+      message: expect.stringContaining(`${name}:`),
+    });
+  });
 });
 
 describe('what is wrong is named', () => {

@@ -25,7 +25,7 @@ describe('keys', () => {
     fc.assert(
       fc.property(aKey, (parts) => {
         const text = formatKey(parts.environment, parts.id, parts.secret);
-        expect(parseKey(text)).toEqual({ id: parts.id, secret: parts.secret });
+        expect(parseKey(text)).toEqual(parts);
       }),
       propertyRuns,
     );

@@ -108,6 +108,8 @@ export function createTestApi(database: Database, given: Partial<ApiDeps> = {}):
     database,
     temporal,
     pepper,
+    keyEnvironment: 'live',
+    oidc: null,
     ticketKey: pair.privateKey,
     agentRoot: 'an agent root that only tests use, long enough',
     uiUrl: 'http://127.0.0.1:8233',
@@ -141,7 +143,7 @@ export function createTestApi(database: Database, given: Partial<ApiDeps> = {}):
 export async function aKey(
   database: Database,
   principalId: string,
-  given: { expiresAt?: Date } = {},
+  given: { expiresAt?: Date; scopes?: string[] } = {},
 ): Promise<{ id: string; key: string }> {
   const { id, key, hash } = mintKey(pepper);
   await storeKey(database.db, {
@@ -149,6 +151,7 @@ export async function aKey(
     principalId,
     label: 'test',
     hash,
+    scopes: given.scopes ?? null,
     expiresAt: given.expiresAt ?? null,
     actor: 'test',
     opKey: newId('op'),
