@@ -1,6 +1,7 @@
 import { approvalFacts, type ApprovalRow, databaseNow, getApproval } from '../db/approvals.ts';
 import { auditRefusal } from '../db/change.ts';
 import { newId } from '../db/ids.ts';
+import { holdOnApproval, readSwitches } from '../db/kill-switch.ts';
 import type { Principal } from '../domain/access.ts';
 import { decide, type Decision, decisions, settledBy } from '../domain/approval.ts';
 import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
@@ -20,7 +21,8 @@ export async function requireAllowed(
   const [approval, nowMs] = await Promise.all([getApproval(db, approvalId), databaseNow(db)]);
   if (approval === null) throwRefusal(refuse('NOT_FOUND', `There is no approval ${approvalId}.`));
   const wish = wishOf(approval);
-  const refusal = check(approval, asker.principal, wish, nowMs);
+  const hold = wish.decision === 'approve' ? holdOnApproval(await readSwitches(db), approval) : null;
+  const refusal = check(approval, asker.principal, wish, nowMs) ?? hold;
   if (refusal === null) return { approval, wish };
   const audit = {
     actor: asker.principal.id,

@@ -13,6 +13,7 @@ import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
 import { type ApprovalRow, approvalFacts, databaseNow, getApproval } from './approvals.ts';
 import { change, recordedResult } from './change.ts';
 import type { Db } from './client.ts';
+import { holdOnApproval, isSameBoard, readSwitches, type SwitchBoard } from './kill-switch.ts';
 import { actorOf, getPrincipal, type PrincipalRow } from './principals.ts';
 import { approvals } from './schema/index.ts';
 
@@ -51,7 +52,16 @@ export async function recordDecision(db: Db, input: DecisionInput): Promise<Deci
       { ...input, principal: actorOf(principal), principalActive: principal.status === 'active' },
       nowMs,
     );
-    const done = await writeDecision(db, input, approval, principal, verdict);
+    const board = await readSwitches(db);
+    const hold = input.decision === 'approve' ? holdOnApproval(board, approval) : null;
+    const done = await writeDecision(
+      db,
+      input,
+      approval,
+      principal,
+      isRefusal(verdict) ? verdict : (hold ?? verdict),
+      board,
+    );
     if (done !== null) return done;
   }
   return denied(
@@ -69,6 +79,7 @@ async function writeDecision(
   approval: ApprovalRow,
   principal: PrincipalRow,
   verdict: Verdict | Refusal,
+  board: SwitchBoard,
 ): Promise<DecisionOutcome | null> {
   if (isRefusal(verdict)) {
     // The same operation may have been recorded before its acknowledgement was lost.
@@ -101,6 +112,7 @@ async function writeDecision(
           sql`${approvals.expiresAt} > now()`,
           sql`exists (select from principals p where p.id = ${principal.id} and p.status = 'active' and p.role = ${principal.role})`,
           input.requestId === null ? undefined : requestIsOpen(input.requestId),
+          input.decision === 'approve' ? isSameBoard(board) : undefined,
         ),
       )
       .returning()

@@ -1,7 +1,6 @@
 import { and, eq, sql } from 'drizzle-orm';
-import type { ExecutorConfig, TemporalConfig } from '../domain/agent.ts';
 import { eventTypes } from '../domain/events.ts';
-import type { JsonObject } from '../domain/json.ts';
+import { epochFor, holdFor } from '../domain/kill-switch.ts';
 import type { Policy } from '../domain/policy.ts';
 import { refuse, type Refusal } from '../domain/refusal.ts';
 import { checkDispatch, type Executor, type ExecutorBinding, type TaskState } from '../domain/task.ts';
@@ -11,9 +10,19 @@ import { change, recordedResult } from './change.ts';
 import type { Db } from './client.ts';
 import type { DecisionRequestRow } from './decision-requests.ts';
 import { settleRequest } from './decisions.ts';
+import {
+  type AgentOfTask,
+  type Dispatch,
+  type DispatchOutcome,
+  type DispatchRefused,
+  toDispatch,
+  type Voided,
+} from './dispatch.ts';
+import { isSameBoard, readSwitches, type SwitchBoard } from './kill-switch.ts';
 import { policyFor } from './policies.ts';
 import { approvalId, approvalSummary, openApproval, taskDigest } from './task-create.ts';
 import { tasks } from './schema/index.ts';
+import { forgetRelease, lapsedWhileParked, notParked, parkTask, stillParked } from './task-park.ts';
 import { getTask, type TaskRow } from './tasks.ts';
 
 export type ClaimedRun = {
@@ -44,33 +53,6 @@ export async function claimRun(
   return { state, approvalId: row.approvalId, expiresInMs, dispatchMode, title };
 }
 
-/** What a workflow needs to hand the work to an executor; the executor's configuration stays in the record. */
-export type Dispatch = {
-  dispatched: true;
-  key: string;
-  attempt: number;
-  agentId: string;
-  agentName: string;
-  executor: Executor;
-  taskQueue: string | null;
-  pickupTimeoutMs: number;
-  heartbeatTimeoutMs: number | null;
-  timeoutMs: number;
-  task: { id: string; type: string; target: string; payload: JsonObject };
-};
-/** The content moved since the approval: it is void, and a new one is open. */
-export type Voided = {
-  dispatched: false;
-  voided: true;
-  approvalId: string;
-  expiresInMs: number;
-  because: string;
-};
-export type DispatchRefused = { dispatched: false; voided: false } & Refusal;
-export type DispatchOutcome = Dispatch | Voided | DispatchRefused;
-
-const defaultPickupTimeoutMs = 10 * 60_000;
-
 /** The executor as far as it is part of what a person approves. */
 export function bindingOf(
   agent: { id: string; executor: Executor; configVersion: number } | null,
@@ -80,17 +62,45 @@ export function bindingOf(
     : { agentId: agent.id, executor: agent.executor, configVersion: agent.configVersion };
 }
 
+type Beginning = { taskId: string; opKey: string; request: DecisionRequestRow | null; actor: string };
+
 /**
  * The last check before a side effect: recomputes what would run, compares it with what was approved, and writes the
  * intent to act (`<task>:<attempt>`) in the statement that moves the task to running.
  */
-export async function beginAttempt(
+export async function beginAttempt(db: Db, input: Beginning): Promise<DispatchOutcome> {
+  for (let round = 1; ; round += 1) {
+    const [task, board] = await Promise.all([getTask(db, input.taskId), readSwitches(db)]);
+    if (task === null) return refused(refuse('NOT_FOUND', `No task ${input.taskId}.`));
+    const outcome = await beginUnder(db, input, task, board);
+    if (outcome !== null) {
+      const isRefused = !outcome.dispatched && !outcome.voided && outcome.parked !== true;
+      if (isRefused && input.request === null) await forgetRelease(db, input.taskId);
+      return outcome;
+    }
+    // Was it a switch, engaged between the look at the board and the statement? Then the new board answers.
+    if (round === rounds || (await readSwitches(db)).epoch === board.epoch)
+      return refused(
+        refuse(
+          'CONFLICT',
+          'The task or its agent changed just before dispatch; look at it and dispatch again.',
+        ),
+      );
+  }
+}
+
+const rounds = 5;
+
+function refused(refusal: Refusal): DispatchRefused {
+  return { dispatched: false, voided: false, ...refusal };
+}
+
+async function beginUnder(
   db: Db,
-  input: { taskId: string; opKey: string; request: DecisionRequestRow | null; actor: string },
-): Promise<DispatchOutcome> {
-  const task = await getTask(db, input.taskId);
-  if (task === null)
-    return { dispatched: false, voided: false, ...refuse('NOT_FOUND', `No task ${input.taskId}.`) };
+  input: Beginning,
+  task: TaskRow,
+  board: SwitchBoard,
+): Promise<DispatchOutcome | null> {
   const [approval, agent, policy] = await Promise.all([
     getApproval(db, task.approvalId),
     task.agentId === null ? null : getAgent(db, task.agentId),
@@ -110,21 +120,27 @@ export async function beginAttempt(
     attempt: task.attempt,
     role: task.targetRole,
   });
-  if (refusal?.refused === 'STALE')
-    return voidApproval(db, task, { binding, policy, digest: currentDigest }, input.opKey);
+  const work = { kind: 'task', target: task.target };
+  if (refusal === null || refusal.refused === 'STALE') {
+    const hold = holdFor(board.switches, work, 'dispatch');
+    if (hold !== null && input.request === null) return parkTask(db, task, hold, input.opKey);
+    if (hold !== null) return refused(hold);
+    if (task.parkedAt !== null && input.request === null) return stillParked(task);
+    const because = await lapsedWhileParked(db, task, approval);
+    if (refusal !== null || because !== null)
+      return voidApproval(db, task, { binding, policy, digest: currentDigest, because }, input.opKey);
+  }
   if (refusal !== null || usable === null)
-    return {
-      dispatched: false,
-      voided: false,
-      ...(refusal ?? refuse('CONFLICT', 'No agent takes this task.')),
-    };
+    return refused(refusal ?? refuse('CONFLICT', 'No agent takes this task.'));
   const attempt = task.attempt + 1;
   const key = `${task.id}:${attempt}`;
-  const outcome = await change<{ attempt: number }>(db, {
+  const epoch = epochFor(board.switches, work);
+  const outcome = await change<{ attempt: number; epoch: number }>(db, {
     opKey: input.opKey,
     write: db
       .update(tasks)
       .set({
+        ...notParked,
         state: 'running',
         attempt,
         outcomeUnknown: false,
@@ -141,14 +157,16 @@ export async function beginAttempt(
           eq(tasks.digest, currentDigest),
           sql`exists (select from approvals a where a.id = ${tasks.approvalId} and a.state = 'approved' and a.digest = ${currentDigest})`,
           sql`exists (select from agents g where g.id = ${usable.id} and g.config_version = ${usable.configVersion}::int and g.state <> 'disabled')`,
+          isSameBoard(board),
         ),
       )
       .returning()
       .getSQL(),
     also: [
       sql`
-        insert into task_attempts (key, task_id, attempt, agent_id, executor, state, dispatched_by, digest)
-        select ${key}, changed.id, changed.attempt, ${usable.id}, ${usable.executor}, 'intent', ${input.actor}, changed.digest
+        insert into task_attempts (key, task_id, attempt, agent_id, executor, state, dispatched_by, digest, epoch)
+        select ${key}, changed.id, changed.attempt, ${usable.id}, ${usable.executor}, 'intent', ${input.actor}, changed.digest,
+               ${epoch}::bigint
         from changed`,
       ...(input.request === null ? [] : [settleRequest(input.request.id)]),
     ],
@@ -165,20 +183,11 @@ export async function beginAttempt(
       action: 'task.dispatch',
       subjectKind: 'task',
       subjectId: task.id,
-      detail: { attempt, agentId: usable.id, approvalId: task.approvalId, digest: currentDigest },
+      detail: { attempt, agentId: usable.id, approvalId: task.approvalId, digest: currentDigest, epoch },
     },
-    result: sql`jsonb_build_object('attempt', changed.attempt)`,
+    result: sql`jsonb_build_object('attempt', changed.attempt, 'epoch', ${epoch}::bigint)`,
   });
-  if (outcome.status === 'unchanged')
-    return {
-      dispatched: false,
-      voided: false,
-      ...refuse(
-        'CONFLICT',
-        'The task or its agent changed just before dispatch; look at it and dispatch again.',
-      ),
-    };
-  return toDispatch(task, usable, outcome.result.attempt);
+  return outcome.status === 'unchanged' ? null : toDispatch(task, usable, outcome.result);
 }
 
 /** What this operation answered before its acknowledgement was lost, whatever became of the agent since. */
@@ -193,33 +202,14 @@ async function repetition(
     return voided === null ? null : { dispatched: false, voided: true, ...voided };
   }
   if (task.state !== 'running') return null;
-  const begun = await recordedResult<{ attempt: number }>(db, opKey);
-  return begun === null || agent === null ? null : toDispatch(task, agent, begun.attempt);
+  const begun = await recordedResult<{ attempt: number; epoch?: number }>(db, opKey);
+  return begun === null || agent === null ? null : toDispatch(task, agent, begun);
 }
 
 type VoidResult = Pick<Voided, 'approvalId' | 'expiresInMs' | 'because'>;
 
 function voidKey(opKey: string): string {
   return `${opKey}:void`;
-}
-
-type AgentOfTask = { id: string; name: string; executor: Executor; config: ExecutorConfig };
-
-function toDispatch(task: TaskRow, agent: AgentOfTask, attempt: number): Dispatch {
-  const temporal = agent.executor === 'temporal' ? (agent.config as TemporalConfig) : null;
-  return {
-    dispatched: true,
-    key: `${task.id}:${attempt}`,
-    attempt,
-    agentId: agent.id,
-    agentName: agent.name,
-    executor: agent.executor,
-    taskQueue: temporal?.taskQueue ?? null,
-    pickupTimeoutMs: temporal?.pickupTimeoutMs ?? defaultPickupTimeoutMs,
-    heartbeatTimeoutMs: temporal?.heartbeatTimeoutMs ?? null,
-    timeoutMs: task.timeoutMs,
-    task: { id: task.id, type: task.type, target: task.target, payload: task.payload },
-  };
 }
 
 function whatMoved(task: TaskRow, binding: ExecutorBinding, policy: Policy): string {
@@ -232,18 +222,19 @@ function whatMoved(task: TaskRow, binding: ExecutorBinding, policy: Policy): str
 async function voidApproval(
   db: Db,
   task: TaskRow,
-  now: { binding: ExecutorBinding; policy: Policy; digest: string },
+  now: { binding: ExecutorBinding; policy: Policy; digest: string; because: string | null },
   opKey: string,
 ): Promise<DispatchOutcome> {
   const { binding, policy, digest: currentDigest } = now;
   const ordinal = task.approvals + 1;
   const newApproval = approvalId(task.id, ordinal);
-  const because = whatMoved(task, binding, policy);
+  const because = now.because ?? whatMoved(task, binding, policy);
   const outcome = await change<VoidResult>(db, {
     opKey: voidKey(opKey),
     write: db
       .update(tasks)
       .set({
+        ...notParked,
         state: 'pending-approval',
         digest: currentDigest,
         policyVersion: policy.version,
@@ -290,6 +281,6 @@ async function voidApproval(
                                    'because', ${because}::text)`,
   });
   if (outcome.status === 'unchanged')
-    return { dispatched: false, voided: false, ...refuse('CONFLICT', 'The task changed; look at it again.') };
+    return refused(refuse('CONFLICT', 'The task changed; look at it again.'));
   return { dispatched: false, voided: true, ...outcome.result };
 }
