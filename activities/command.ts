@@ -6,7 +6,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { getAgent } from '../db/agents.ts';
 import type { Database } from '../db/client.ts';
-import { isAsDispatched } from '../db/task-attempts.ts';
+import { findObjection } from '../db/task-attempts.ts';
 import { claimAttemptHost, reportProgress } from '../db/tasks.ts';
 import type { CommandConfig } from '../domain/agent.ts';
 import type { Json } from '../domain/json.ts';
@@ -38,7 +38,13 @@ export function createCommandActivities({ database, effectsDir, host, searchPath
     const spec: CommandSpec = {
       command: config.command,
       cwd: config.cwd ?? null,
-      env: { PATH: searchPath, ...config.env, DREAMNET_ATTEMPT: call.key, DREAMNET_TASK_ID: call.task.id },
+      env: {
+        PATH: searchPath,
+        ...config.env,
+        DREAMNET_ATTEMPT: call.key,
+        DREAMNET_TASK_ID: call.task.id,
+        DREAMNET_EPOCH: String(call.epoch ?? 0),
+      },
       memoryMb: config.memoryMb ?? null,
       timeoutMs: call.timeoutMs,
       input: JSON.stringify(call),
@@ -57,8 +63,8 @@ export function createCommandActivities({ database, effectsDir, host, searchPath
     child.unref();
   }
 
-  async function leaveUndone(dir: string): Promise<void> {
-    const end: CommandEnd = { kind: 'not-runnable', message: 'the agent was changed after the dispatch' };
+  async function leaveUndone(dir: string, message: string): Promise<void> {
+    const end: CommandEnd = { kind: 'not-runnable', message };
     await writeFile(effectFiles(dir).end, JSON.stringify(end), { mode: 0o600 });
   }
 
@@ -129,9 +135,9 @@ export function createCommandActivities({ database, effectsDir, host, searchPath
       );
       if (isFirst) {
         // The agent may have been changed since the dispatch was checked: the row read above is what would run.
-        if (await isAsDispatched(database.db, call.key, agent))
-          await begin(dir, agent.config as CommandConfig, call);
-        else await leaveUndone(dir);
+        const objection = await findObjection(database.db, call.key, agent);
+        if (objection === null) await begin(dir, agent.config as CommandConfig, call);
+        else await leaveUndone(dir, objection);
       }
       const end = await waitForEnd(dir, call);
       if (end.kind === 'cancelled') {

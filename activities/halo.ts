@@ -7,6 +7,7 @@ import {
   finishCycle,
   type NewCycle,
   recordIssues,
+  recordLeftOut,
 } from '../db/halo.ts';
 import { recordPause } from '../db/halo-pause.ts';
 import { derivedId } from '../db/ids.ts';
@@ -17,7 +18,7 @@ import { chooseAgent } from '../domain/agent.ts';
 import { analyzeAgents } from '../domain/analyzers/agent-health.ts';
 import { analyzeEndpoints } from '../domain/analyzers/endpoint-health.ts';
 import { type AnalyzerName, type Issue, worstFirst } from '../domain/analyzers/issue.ts';
-import type { HaloLimits, Proposal, WeakPoint } from '../domain/halo.ts';
+import type { HaloLimits, LeftOut, Proposal, WeakPoint } from '../domain/halo.ts';
 import { defaultTimeoutMs } from '../domain/task.ts';
 
 export type HaloActivities = ReturnType<typeof createHaloActivities>;
@@ -62,6 +63,7 @@ export function createHaloActivities({ database, limits }: { database: Database;
       await beginProposing(db, input.cycleId);
       const candidates = await listCandidates(db);
       const created: ProposedTask[] = [];
+      const leftOut: LeftOut[] = [];
       for (const proposal of input.proposals) {
         const agent = chooseAgent(candidates, proposal);
         const { weakPointId, ...content } = proposal;
@@ -83,9 +85,12 @@ export function createHaloActivities({ database, limits }: { database: Database;
           { key: `halo.propose:${input.cycleId}:${weakPointId}`, actor: 'halo' },
         );
         const { title, target, severity } = proposal;
-        if (outcome.status !== 'unchanged') created.push({ ...outcome.result, title, target, severity });
+        if (outcome.status === 'changed' || outcome.status === 'repeated')
+          created.push({ ...outcome.result, title, target, severity });
         else await attachEvidence(db, { ...proposal, cycleId: input.cycleId });
+        if (outcome.status === 'held') leftOut.push({ title, target, because: outcome.refusal.message });
       }
+      if (leftOut.length > 0) await recordLeftOut(db, { cycleId: input.cycleId, leftOut });
       return created;
     },
 

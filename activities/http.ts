@@ -5,7 +5,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { Webhook } from 'standardwebhooks';
 import { getAgent } from '../db/agents.ts';
 import type { Database } from '../db/client.ts';
-import { isAsDispatched } from '../db/task-attempts.ts';
+import { findObjection } from '../db/task-attempts.ts';
 import type { HttpConfig } from '../domain/agent.ts';
 import { DomainError, refuse } from '../domain/refusal.ts';
 import {
@@ -49,6 +49,7 @@ export function createHttpActivities({ database, agentRoot }: { database: Databa
         accept: 'application/json',
         ...(method === 'POST' ? { 'content-type': 'application/json' } : {}),
         'idempotency-key': call.key,
+        'dreamnet-epoch': String(call.epoch ?? 0),
         'webhook-id': call.key,
         'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
         'webhook-signature': signature,
@@ -75,8 +76,8 @@ export function createHttpActivities({ database, agentRoot }: { database: Databa
       let mayHaveArrived = context.info.attempt > 1;
       try {
         // The agent may have been changed since the dispatch was checked: the row read above is what would be called.
-        if (!(await isAsDispatched(database.db, call.key, row)))
-          return undone('the agent was changed after the dispatch', mayHaveArrived);
+        const objection = await findObjection(database.db, call.key, row);
+        if (objection !== null) return undone(objection, mayHaveArrived);
         // An earlier try of this attempt may have arrived: ask before sending again.
         const known = mayHaveArrived ? await ask() : null;
         const isNew = known === null || known.status === 404;

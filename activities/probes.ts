@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { Database } from '../db/client.ts';
+import { holdOn } from '../db/kill-switch.ts';
 import { getProbe, type ProbeRow, recordProbeResult } from '../db/probes.ts';
 import { judgeProbe, type ProbeObservation } from '../domain/probe.ts';
 import { refuse, type Refusal } from '../domain/refusal.ts';
@@ -38,6 +39,10 @@ export function createProbeActivities({ database }: { database: Database }) {
       const probe = await getProbe(database.db, input.probeId);
       if (probe === null) return refuse('NOT_FOUND', `No probe ${input.probeId}.`);
       if (!probe.enabled) return refuse('CONFLICT', `Probe ${probe.name} is switched off.`);
+      // A GET looks; a POST may change what it reaches, so a kill switch holds it like a dispatch.
+      const work = { kind: 'probe', target: `probe:${probe.id}` };
+      const hold = probe.method === 'POST' ? await holdOn(database.db, work, 'dispatch') : null;
+      if (hold !== null) return hold;
       const observation = await observe(probe);
       const judgement = judgeProbe(probe.assertions, observation);
       return recordProbeResult(database.db, { probe, opKey: input.opKey, observation, judgement });

@@ -1,9 +1,11 @@
 import type { Database } from '../db/client.ts';
 import { type DecisionRequestRow, getDecisionRequest, refuseRequest } from '../db/decision-requests.ts';
+import type { Dispatch } from '../db/dispatch.ts';
+import { findStop } from '../db/kill-switch.ts';
 import { actorOf, getPrincipal } from '../db/principals.ts';
 import { getTask } from '../db/tasks.ts';
 import { askOutcome, type AttemptEnd, cancelTask, finishAttempt } from '../db/task-end.ts';
-import { beginAttempt, claimRun, type Dispatch } from '../db/task-run.ts';
+import { beginAttempt, claimRun } from '../db/task-run.ts';
 import { isPermitted, type Permission } from '../domain/access.ts';
 import { storableText } from '../domain/json.ts';
 import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
@@ -66,6 +68,11 @@ export function createTaskActivities({ database }: { database: Database }) {
         await refuseRequest(db, request, refusal);
       }
       return outcome;
+    },
+
+    /** Whether the kill switch really stands against what this task does now; signals can come from anyone. */
+    findStop(input: { taskId: string }) {
+      return findStop(db, input.taskId);
     },
 
     finishAttempt(input: AttemptEnd) {

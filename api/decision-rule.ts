@@ -2,6 +2,7 @@ import { approvalFacts, type ApprovalRow, getApproval } from '../db/approvals.ts
 import { readApprover, type ReadApprover } from '../db/approvers.ts';
 import { auditRefusal } from '../db/change.ts';
 import { newId } from '../db/ids.ts';
+import { holdOnApproval, readSwitches } from '../db/kill-switch.ts';
 import type { Permission, Principal } from '../domain/access.ts';
 import { checkEdit, decide, type Decision, type DecisionKind, decisions } from '../domain/approval.ts';
 import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
@@ -42,14 +43,16 @@ export async function requireAllowed<W extends Wish<DecisionKind>>(
   wishOf: (approval: ApprovalRow) => W,
 ): Promise<{ approval: ApprovalRow; wish: W }> {
   const { db } = deps.database;
-  const [found, approver] = await Promise.all([
+  const [found, approver, board] = await Promise.all([
     getApproval(db, approvalId),
     readApprover(db, asker.principal.id, asker.keyId ?? null),
+    readSwitches(db),
   ]);
   const approval = requireApprovalFor(asker.principal, found, approvalId, 'approvals:decide');
   if (approver === null) throwRefusal(refuse('FORBIDDEN', `${asker.principal.id} is unknown here.`));
   const wish = wishOf(approval);
-  const refusal = check(approval, { ...asker, rights: approver.rights }, wish, approver.nowMs);
+  const hold = wish.decision === 'approve' ? holdOnApproval(board, approval) : null;
+  const refusal = check(approval, { ...asker, rights: approver.rights }, wish, approver.nowMs) ?? hold;
   if (refusal === null) return { approval, wish };
   await auditRefused(deps, approval, asker, wish.decision, refusal);
   throwRefusal(refusal);

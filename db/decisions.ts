@@ -15,6 +15,7 @@ import { type ApprovalRow, approvalFacts, databaseNow, getApproval } from './app
 import { readApprover, type ReadApprover } from './approvers.ts';
 import { change, recordedResult } from './change.ts';
 import type { Db } from './client.ts';
+import { holdOnApproval, isSameBoard, readSwitches, type SwitchBoard } from './kill-switch.ts';
 import { approvals } from './schema/index.ts';
 
 /** Who decides, by what proof, and on which run's approval. */
@@ -64,7 +65,7 @@ export async function readCase(
  */
 export async function recordDecision(db: Db, input: DecisionInput): Promise<DecisionOutcome> {
   for (let round = 0; round < rounds; round += 1) {
-    const read = await readCase(db, input);
+    const [read, board] = await Promise.all([readCase(db, input), readSwitches(db)]);
     if (isRefusal(read)) return denied(read);
     const { approval, approver } = read;
     const request = {
@@ -79,7 +80,9 @@ export async function recordDecision(db: Db, input: DecisionInput): Promise<Deci
       madeAtMs: input.madeAtMs ?? null,
     };
     const verdict = decide(approvalFacts(approval), request, approver.nowMs);
-    const done = await writeDecision(db, input, approval, approver, verdict);
+    const hold = input.decision === 'approve' ? holdOnApproval(board, approval) : null;
+    const judged = isRefusal(verdict) ? verdict : (hold ?? verdict);
+    const done = await writeDecision(db, input, approval, approver, judged, board);
     if (done !== null) return done;
   }
   return denied(crowded());
@@ -132,6 +135,7 @@ async function writeDecision(
   approval: ApprovalRow,
   approver: ReadApprover,
   verdict: Verdict | Refusal,
+  board: SwitchBoard,
 ): Promise<DecisionOutcome | null> {
   if (isRefusal(verdict)) {
     // The same operation may have been recorded before its acknowledgement was lost.
@@ -150,7 +154,12 @@ async function writeDecision(
         state,
         decidedAt: state === 'open' ? null : sql`now()`,
       })
-      .where(isAsRead(approval, approver, input.requestId))
+      .where(
+        and(
+          isAsRead(approval, approver, input.requestId),
+          input.decision === 'approve' ? isSameBoard(board) : undefined,
+        ),
+      )
       .returning()
       .getSQL(),
     also: [

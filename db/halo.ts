@@ -1,7 +1,13 @@
 import { and, desc, eq, inArray, lt, or, sql } from 'drizzle-orm';
 import type { Issue } from '../domain/analyzers/issue.ts';
 import { eventTypes, type NewEvent } from '../domain/events.ts';
-import { type CycleMode, type CycleState, cycleSeverity, type WeakPoint } from '../domain/halo.ts';
+import {
+  type CycleMode,
+  type CycleState,
+  cycleSeverity,
+  type LeftOut,
+  type WeakPoint,
+} from '../domain/halo.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { change } from './change.ts';
 import type { Db } from './client.ts';
@@ -131,17 +137,38 @@ export async function beginProposing(db: Db, cycleId: string): Promise<void> {
   });
 }
 
+/** Proposals that a kill switch did not allow stay on the cycle, so that nobody takes its silence for health. */
+export async function recordLeftOut(db: Db, input: { cycleId: string; leftOut: LeftOut[] }): Promise<void> {
+  const { cycleId, leftOut } = input;
+  await change(db, {
+    opKey: `halo.left-out:${cycleId}`,
+    write: move(db, cycleId, 'proposing', 'proposing', { leftOut }),
+    audit: {
+      actor: 'halo',
+      action: 'halo.proposals.held',
+      subjectKind: 'halo-cycle',
+      subjectId: cycleId,
+      detail: { leftOut },
+    },
+  });
+}
+
 export async function finishCycle(
   db: Db,
   input: { cycleId: string; taskIds: string[]; weakPoints: number },
 ): Promise<void> {
   const { cycleId, taskIds } = input;
+  const leftOut = (await getHaloCycle(db, cycleId))?.leftOut.length ?? 0;
   await change(db, {
     opKey: `halo.finish:${cycleId}`,
     write: move(db, cycleId, 'proposing', 'completed', { taskIds, endedAt: sql`now()` }),
     events: [
       {
-        ...haloEvent(eventTypes.haloCycleCompleted, cycleId, { taskIds, weakPoints: input.weakPoints }),
+        ...haloEvent(eventTypes.haloCycleCompleted, cycleId, {
+          taskIds,
+          weakPoints: input.weakPoints,
+          leftOut,
+        }),
         severity: cycleSeverity(input.weakPoints),
       },
     ],

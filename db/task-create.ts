@@ -7,6 +7,7 @@ import type { IssueSeverity } from '../domain/analyzers/issue.ts';
 import { canonical, type JsonObject } from '../domain/json.ts';
 import { taskWorkflowId } from '../domain/names.ts';
 import { anyone, approvalsNeeded, type Policy } from '../domain/policy.ts';
+import type { Refusal } from '../domain/refusal.ts';
 import {
   type DispatchMode,
   type ExecutorBinding,
@@ -14,9 +15,10 @@ import {
   type TaskOrigin,
   type TaskRole,
 } from '../domain/task.ts';
-import { change, type ChangeOutcome, fromNow } from './change.ts';
+import { change, type ChangeOutcome, fromNow, recordedResult } from './change.ts';
 import type { Db } from './client.ts';
 import { derivedId, digest } from './ids.ts';
+import { holdOn } from './kill-switch.ts';
 import { policyFor } from './policies.ts';
 import { tasks } from './schema/index.ts';
 import type { TaskRow } from './tasks.ts';
@@ -145,13 +147,19 @@ export function approvalSummary(
   };
 }
 
+/** What `createTask` says where a kill switch does not allow the proposal. */
+export type HeldTask = { status: 'held'; refusal: Refusal };
+
 /** Stores a proposal and its open approval; unchanged when its id or the fix target already has an open task. */
 export async function createTask(
   db: Db,
   input: NewTask,
   op: { key: string; actor: string; requestDigest?: string },
-): Promise<ChangeOutcome<CreatedTask>> {
+): Promise<ChangeOutcome<CreatedTask> | HeldTask> {
   const { binding, expiresInMs, ...task } = input;
+  const refusal = await holdOn(db, { kind: 'task', target: task.target }, 'propose');
+  // A repetition of what was proposed before the switch is answered as it was then.
+  if (refusal !== null && (await recordedResult(db, op.key)) === null) return { status: 'held', refusal };
   const policy = await policyFor(db, { kind: 'task', ...task });
   const workflowId = taskWorkflowId(task.id, 1);
   const { dispatchMode } = policy.rule;

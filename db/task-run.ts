@@ -1,9 +1,8 @@
 import { and, eq, sql } from 'drizzle-orm';
-import type { ExecutorConfig, TemporalConfig } from '../domain/agent.ts';
 import type { Waiting } from '../domain/approval.ts';
 import { whoLapsed } from '../domain/approver.ts';
 import { eventTypes } from '../domain/events.ts';
-import type { JsonObject } from '../domain/json.ts';
+import { epochFor, holdFor } from '../domain/kill-switch.ts';
 import type { Policy } from '../domain/policy.ts';
 import { refuse, type Refusal } from '../domain/refusal.ts';
 import { checkDispatch, type Executor, type ExecutorBinding, type TaskState } from '../domain/task.ts';
@@ -12,7 +11,16 @@ import { change, recordedResult } from './change.ts';
 import type { Db } from './client.ts';
 import type { DecisionRequestRow } from './decision-requests.ts';
 import { settleRequest } from './decisions.ts';
+import {
+  type AgentOfTask,
+  type Dispatch,
+  type DispatchOutcome,
+  type DispatchRefused,
+  toDispatch,
+  type Voided,
+} from './dispatch.ts';
 import { readDispatch } from './dispatch-facts.ts';
+import { isSameBoard, readSwitches, type SwitchBoard } from './kill-switch.ts';
 import {
   approvalId,
   approvalRequested,
@@ -24,6 +32,7 @@ import {
   waitingFor,
 } from './task-create.ts';
 import { tasks } from './schema/index.ts';
+import { forgetRelease, lapsedWhileParked, notParked, parkTask, stillParked } from './task-park.ts';
 import type { TaskRow } from './tasks.ts';
 
 export type ClaimedRun = Waiting & {
@@ -73,32 +82,6 @@ async function waitLeft(db: Db, id: string): Promise<Waiting> {
   };
 }
 
-/** What a workflow needs to hand the work to an executor; the executor's configuration stays in the record. */
-export type Dispatch = {
-  dispatched: true;
-  key: string;
-  attempt: number;
-  agentId: string;
-  agentName: string;
-  executor: Executor;
-  taskQueue: string | null;
-  pickupTimeoutMs: number;
-  heartbeatTimeoutMs: number | null;
-  timeoutMs: number;
-  task: { id: string; type: string; target: string; payload: JsonObject };
-};
-/** The content moved since the approval: it is void, and a new one is open. */
-export type Voided = Waiting & {
-  dispatched: false;
-  voided: true;
-  approvalId: string;
-  because: string;
-};
-export type DispatchRefused = { dispatched: false; voided: false } & Refusal;
-export type DispatchOutcome = Dispatch | Voided | DispatchRefused;
-
-const defaultPickupTimeoutMs = 10 * 60_000;
-
 /** The executor as far as it is part of what a person approves. */
 export function bindingOf(
   agent: { id: string; executor: Executor; configVersion: number } | null,
@@ -108,18 +91,46 @@ export function bindingOf(
     : { agentId: agent.id, executor: agent.executor, configVersion: agent.configVersion };
 }
 
+type Read = NonNullable<Awaited<ReturnType<typeof readDispatch>>>;
+type Beginning = { taskId: string; opKey: string; request: DecisionRequestRow | null; actor: string };
+
 /**
  * The last check before a side effect: recomputes what would run, compares it with what was approved, and writes the
  * intent to act (`<task>:<attempt>`) in the statement that moves the task to running.
  */
-export async function beginAttempt(
+export async function beginAttempt(db: Db, input: Beginning): Promise<DispatchOutcome> {
+  for (let round = 1; ; round += 1) {
+    const [read, board] = await Promise.all([readDispatch(db, input.taskId), readSwitches(db)]);
+    if (read === null) return refused(refuse('NOT_FOUND', `No task ${input.taskId}.`));
+    const outcome = await beginUnder(db, input, read, board);
+    if (outcome !== null) {
+      const isRefused = !outcome.dispatched && !outcome.voided && outcome.parked !== true;
+      if (isRefused && input.request === null) await forgetRelease(db, input.taskId);
+      return outcome;
+    }
+    // Was it a switch, engaged between the look at the board and the statement? Then the new board answers.
+    if (round === rounds || (await readSwitches(db)).epoch === board.epoch)
+      return refused(
+        refuse(
+          'CONFLICT',
+          'The task or its agent changed just before dispatch; look at it and dispatch again.',
+        ),
+      );
+  }
+}
+
+const rounds = 5;
+
+function refused(refusal: Refusal): DispatchRefused {
+  return { dispatched: false, voided: false, ...refusal };
+}
+
+async function beginUnder(
   db: Db,
-  input: { taskId: string; opKey: string; request: DecisionRequestRow | null; actor: string },
-): Promise<DispatchOutcome> {
-  const read = await readDispatch(db, input.taskId);
-  if (read === null)
-    return { dispatched: false, voided: false, ...refuse('NOT_FOUND', `No task ${input.taskId}.`) };
-  const { task, approval, agent, policy, voters } = read;
+  input: Beginning,
+  { task, approval, agent, policy, voters }: Read,
+  board: SwitchBoard,
+): Promise<DispatchOutcome | null> {
   const usable = agent === null || agent.state === 'disabled' ? null : agent;
   const binding = bindingOf(usable);
   const repeated = await repetition(db, input.opKey, task, agent);
@@ -134,26 +145,29 @@ export async function beginAttempt(
     attempt: task.attempt,
     role: task.targetRole,
   });
-  if (refusal?.refused === 'STALE')
-    return voidApproval(db, task, { binding, policy, digest: currentDigest, because: null }, input.opKey);
-  const lapsed = refusal === null && approval !== null ? whoLapsed(approvalFacts(approval), voters) : null;
-  if (lapsed !== null) {
-    const because = `${lapsed} may no longer approve`;
-    return voidApproval(db, task, { binding, policy, digest: currentDigest, because }, input.opKey);
+  const work = { kind: 'task', target: task.target };
+  if (refusal === null || refusal.refused === 'STALE') {
+    const hold = holdFor(board.switches, work, 'dispatch');
+    if (hold !== null && input.request === null) return parkTask(db, task, hold, input.opKey);
+    if (hold !== null) return refused(hold);
+    if (task.parkedAt !== null && input.request === null) return stillParked(task);
+    const lapsed = approval === null ? null : whoLapsed(approvalFacts(approval), voters);
+    const because =
+      lapsed === null ? await lapsedWhileParked(db, task, approval) : `${lapsed} may no longer approve`;
+    if (refusal !== null || because !== null)
+      return voidApproval(db, task, { binding, policy, digest: currentDigest, because }, input.opKey);
   }
   if (refusal !== null || usable === null)
-    return {
-      dispatched: false,
-      voided: false,
-      ...(refusal ?? refuse('CONFLICT', 'No agent takes this task.')),
-    };
+    return refused(refusal ?? refuse('CONFLICT', 'No agent takes this task.'));
   const attempt = task.attempt + 1;
   const key = `${task.id}:${attempt}`;
-  const outcome = await change<{ attempt: number }>(db, {
+  const epoch = epochFor(board.switches, work);
+  const outcome = await change<{ attempt: number; epoch: number }>(db, {
     opKey: input.opKey,
     write: db
       .update(tasks)
       .set({
+        ...notParked,
         state: 'running',
         attempt,
         outcomeUnknown: false,
@@ -174,14 +188,16 @@ export async function beginAttempt(
               sql`exists (select from principals p where p.id = ${principal.id} and p.status = 'active' and p.role = ${principal.role})`,
           ),
           sql`exists (select from agents g where g.id = ${usable.id} and g.config_version = ${usable.configVersion}::int and g.state <> 'disabled')`,
+          isSameBoard(board),
         ),
       )
       .returning()
       .getSQL(),
     also: [
       sql`
-        insert into task_attempts (key, task_id, attempt, agent_id, executor, state, dispatched_by, digest)
-        select ${key}, changed.id, changed.attempt, ${usable.id}, ${usable.executor}, 'intent', ${input.actor}, changed.digest
+        insert into task_attempts (key, task_id, attempt, agent_id, executor, state, dispatched_by, digest, epoch)
+        select ${key}, changed.id, changed.attempt, ${usable.id}, ${usable.executor}, 'intent', ${input.actor}, changed.digest,
+               ${epoch}::bigint
         from changed`,
       ...(input.request === null ? [] : [settleRequest(input.request.id)]),
     ],
@@ -198,20 +214,11 @@ export async function beginAttempt(
       action: 'task.dispatch',
       subjectKind: 'task',
       subjectId: task.id,
-      detail: { attempt, agentId: usable.id, approvalId: task.approvalId, digest: currentDigest },
+      detail: { attempt, agentId: usable.id, approvalId: task.approvalId, digest: currentDigest, epoch },
     },
-    result: sql`jsonb_build_object('attempt', changed.attempt)`,
+    result: sql`jsonb_build_object('attempt', changed.attempt, 'epoch', ${epoch}::bigint)`,
   });
-  if (outcome.status === 'unchanged')
-    return {
-      dispatched: false,
-      voided: false,
-      ...refuse(
-        'CONFLICT',
-        'The task or its agent changed just before dispatch; look at it and dispatch again.',
-      ),
-    };
-  return toDispatch(task, usable, outcome.result.attempt);
+  return outcome.status === 'unchanged' ? null : toDispatch(task, usable, outcome.result);
 }
 
 /** What this operation answered before its acknowledgement was lost, whatever became of the agent since. */
@@ -226,33 +233,14 @@ async function repetition(
     return voided === null ? null : { dispatched: false, voided: true, ...voided };
   }
   if (task.state !== 'running') return null;
-  const begun = await recordedResult<{ attempt: number }>(db, opKey);
-  return begun === null || agent === null ? null : toDispatch(task, agent, begun.attempt);
+  const begun = await recordedResult<{ attempt: number; epoch?: number }>(db, opKey);
+  return begun === null || agent === null ? null : toDispatch(task, agent, begun);
 }
 
 type VoidResult = Omit<Voided, 'dispatched' | 'voided'>;
 
 function voidKey(opKey: string): string {
   return `${opKey}:void`;
-}
-
-type AgentOfTask = { id: string; name: string; executor: Executor; config: ExecutorConfig };
-
-function toDispatch(task: TaskRow, agent: AgentOfTask, attempt: number): Dispatch {
-  const temporal = agent.executor === 'temporal' ? (agent.config as TemporalConfig) : null;
-  return {
-    dispatched: true,
-    key: `${task.id}:${attempt}`,
-    attempt,
-    agentId: agent.id,
-    agentName: agent.name,
-    executor: agent.executor,
-    taskQueue: temporal?.taskQueue ?? null,
-    pickupTimeoutMs: temporal?.pickupTimeoutMs ?? defaultPickupTimeoutMs,
-    heartbeatTimeoutMs: temporal?.heartbeatTimeoutMs ?? null,
-    timeoutMs: task.timeoutMs,
-    task: { id: task.id, type: task.type, target: task.target, payload: task.payload },
-  };
 }
 
 function whatMoved(task: TaskRow, binding: ExecutorBinding, policy: Policy): string {
@@ -290,6 +278,7 @@ async function voidApproval(
     write: db
       .update(tasks)
       .set({
+        ...notParked,
         state: 'pending-approval',
         digest: currentDigest,
         policyVersion: policy.version,
@@ -325,6 +314,6 @@ async function voidApproval(
                 || ${JSON.stringify(waitingFor(policy))}::text::jsonb`,
   });
   if (outcome.status === 'unchanged')
-    return { dispatched: false, voided: false, ...refuse('CONFLICT', 'The task changed; look at it again.') };
+    return refused(refuse('CONFLICT', 'The task changed; look at it again.'));
   return { dispatched: false, voided: true, ...outcome.result };
 }

@@ -45,6 +45,9 @@ export type Proposal = {
   weakPointId: string;
 };
 
+/** A proposal that was not made, and why: a kill switch stands over its target. */
+export type LeftOut = { title: string; target: string; because: string };
+
 function propose(weakPoint: WeakPoint, strategy: Strategy): Proposal {
   const target = `${weakPoint.entityKind}:${weakPoint.entityId}`;
   return {

@@ -56,6 +56,8 @@ export const messageNames = {
   decide: 'decide',
   dispatch: 'dispatch',
   cancel: 'cancel',
+  hold: 'hold',
+  release: 'release',
   taskState: 'taskState',
   haloTrigger: 'trigger',
   haloRequest: 'requestCycle',

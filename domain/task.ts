@@ -186,10 +186,14 @@ export function readAgentResult(answer: unknown): AgentResult {
   return { ...result, output: storable(output as JsonObject) as JsonObject };
 }
 
-/** What every executor hands to an agent; `key` is the same for every repetition of one attempt. */
+/**
+ * What every executor hands to an agent; `key` is the same for every repetition of one attempt. An agent never acts on a
+ * lower `epoch` than the highest it has seen for the same target: a kill switch was engaged in between.
+ */
 export type AgentCall = {
   key: string;
   attempt: number;
+  epoch?: number;
   timeoutMs: number;
   task: { id: string; type: string; target: string; payload: JsonObject };
 };

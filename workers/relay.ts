@@ -13,6 +13,7 @@ import { getTask, listUnstartedTasks } from '../db/tasks.ts';
 import { messageNames } from '../domain/names.ts';
 import { refuse } from '../domain/refusal.ts';
 import { isEnded } from '../domain/task.ts';
+import { each, repeat, type Repeated } from './repeat.ts';
 import type { Runs } from './runs.ts';
 
 /** Younger rows are still in the hands of the API process that wrote them. */
@@ -36,16 +37,8 @@ function messageOf(request: DecisionRequestRow): { update: string; args: unknown
  * Repairs what was lost between Postgres and Temporal (DESIGN 7): a stored task whose run never started, a stored
  * request that no run has answered, a subscription without a run, a task whose run was ended from outside. Any number of workers may do it at once.
  */
-export function startRelay(deps: { database: Database; runs: Runs; log: Logger }): { stop(): Promise<void> } {
+export function startRelay(deps: { database: Database; runs: Runs; log: Logger }): Repeated {
   const { db } = deps.database;
-  let stopped = false;
-  let wake: () => void = () => undefined;
-
-  /** One that cannot be helped now must not hold up the others. */
-  async function each<T>(items: T[], repair: (item: T) => Promise<void>): Promise<void> {
-    const results = await Promise.allSettled(items.map(repair));
-    for (const result of results) if (result.status === 'rejected') warn(result.reason);
-  }
 
   function warn(error: unknown): void {
     deps.log.warn('The relay will try again', {
@@ -80,33 +73,13 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
   }
 
   async function round(count: number): Promise<void> {
-    await each(await listUnstartedTasks(db, graceMs, batch), (row) => deps.runs.startTask(row));
-    await each(await listOpenRequests(db, graceMs, batch), answer);
+    await each(await listUnstartedTasks(db, graceMs, batch), (row) => deps.runs.startTask(row), warn);
+    await each(await listOpenRequests(db, graceMs, batch), answer, warn);
     if (count % slowEvery !== 0) return;
-    await each(await deps.runs.listBrokenTaskRuns(), closeBroken);
+    await each(await deps.runs.listBrokenTaskRuns(), closeBroken, warn);
     const owned = (await listSubscriptions(db)).filter(({ enabled }) => enabled);
-    await each(owned, ({ key }) => deps.runs.startSubscription(key));
+    await each(owned, ({ key }) => deps.runs.startSubscription(key), warn);
   }
 
-  async function loop(): Promise<void> {
-    for (let count = 0; !stopped; count += 1) {
-      await round(count).catch(warn);
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, everyMs);
-        wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
-  }
-
-  const running = loop();
-  return {
-    stop() {
-      stopped = true;
-      wake();
-      return running;
-    },
-  };
+  return repeat(everyMs, round, warn);
 }

@@ -125,6 +125,11 @@ export function createRuns(client: Client) {
       );
     },
 
+    /** Sends a signal that carries nothing: whoever gets it asks the record. */
+    async signal(workflowId: string, name: string): Promise<void> {
+      await within(() => client.workflow.getHandle(workflowId).signal(name));
+    },
+
     /** Sends a recorded request to its run again, under the same update id, so that it acts once however often it arrives. */
     sendAgain(request: {
       id: string;

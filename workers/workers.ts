@@ -18,6 +18,7 @@ import { taskQueues } from '../domain/names.ts';
 import { haloSubscription } from '../domain/subscription.ts';
 import { workflowBundle } from './bundle.ts';
 import { translateFailures } from './failures.ts';
+import { enforceKillSwitch } from './kill-switch.ts';
 import { startRelay } from './relay.ts';
 import { createRuns } from './runs.ts';
 import { listenForEvents } from './wakeups.ts';
@@ -110,11 +111,12 @@ export async function startWorkers(
     }),
   ]);
   const relay = startRelay({ database, runs, log: logger });
+  const killSwitch = enforceKillSwitch({ database, runs, log: logger });
   const ended = Promise.all(workers.map((worker) => worker.run())).then(() => undefined);
   return {
     ended,
     async stop() {
-      await relay.stop();
+      await Promise.all([relay.stop(), killSwitch.stop()]);
       for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
       await ended;
     },

@@ -32,6 +32,7 @@ export async function runEffect(dispatch: DispatchedTask): Promise<EffectEnd> {
   const call: AgentCall = {
     key: dispatch.key,
     attempt: dispatch.attempt,
+    ...(dispatch.epoch === undefined ? {} : { epoch: dispatch.epoch }),
     timeoutMs: dispatch.timeoutMs,
     task: dispatch.task,
   };

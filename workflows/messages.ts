@@ -18,6 +18,11 @@ export type TaskAnswer = { accepted: true; state: TaskState } | ({ accepted: fal
 export const dispatchUpdate = defineUpdate<TaskAnswer, [TaskRequest]>(messageNames.dispatch);
 export const cancelUpdate = defineUpdate<TaskAnswer, [TaskRequest]>(messageNames.cancel);
 
+/** Tells a run to look whether a kill switch stands against what it does. It proves nothing: the run asks the record. */
+export const holdSignal = defineSignal(messageNames.hold);
+/** Tells a parked run that its turn after a release has come; the record knows whether it has. */
+export const releaseSignal = defineSignal(messageNames.release);
+
 export type TaskRunState = {
   taskId: string;
   state: TaskState;

@@ -25,6 +25,7 @@ import {
   type TaskRunState,
   taskStateQuery,
 } from './messages.ts';
+import { watchHold } from './task-hold.ts';
 import { takeTurns } from './turns.ts';
 
 const taskActivities = proxyLocalActivities<TaskActivities>({
@@ -61,6 +62,7 @@ export async function task(input: TaskInput): Promise<TaskRunState> {
   const inTurn = takeTurns();
   const record = inTurn(taskActivities);
   const gate = openGate(inTurn, () => (dispatchNow && life.state === 'pending-approval' ? taskId : null));
+  const hold = watchHold(taskId, record, isCancelAsked);
   setHandler(taskStateQuery, () => life);
   setHandler(dispatchUpdate, async (request) => {
     const asked: Asked = { request };
@@ -129,10 +131,12 @@ export async function task(input: TaskInput): Promise<TaskRunState> {
 
   async function awaitDispatch(): Promise<void> {
     if (!dispatchNow) {
-      life.waitingFor = 'a dispatch';
-      await condition(() => dispatches.some(({ answer }) => answer === undefined) || isCancelAsked());
+      if (hold.parkedBecause === null) life.waitingFor = 'a dispatch';
+      const isAsked = (): boolean => dispatches.some(({ answer }) => answer === undefined);
+      await condition(() => isAsked() || isCancelAsked() || hold.isReleased());
       if (isCancelAsked()) return;
     }
+    hold.takeRelease();
     const asked = dispatches.find(({ answer }) => answer === undefined);
     dispatchNow = false;
     const requestId = asked?.request.requestId ?? null;
@@ -147,13 +151,15 @@ export async function task(input: TaskInput): Promise<TaskRunState> {
         approvalId: outcome.approvalId,
       });
       if (asked !== undefined) asked.answer = { accepted: false, ...stale };
+      hold.parkedBecause = null;
       approval = { ...outcome, id: outcome.approvalId };
       life.approvalId = approval.id;
       enter('pending-approval', `a new decision: ${outcome.because}`);
     } else {
       const { refused, message, details } = outcome;
       if (asked !== undefined) asked.answer = { accepted: false, ...refuse(refused, message, details) };
-      enter('pending', `a dispatch: ${message}`);
+      if (asked === undefined) hold.parkedBecause = outcome.parked === true ? message : null;
+      enter('pending', hold.parkedBecause === null ? `a dispatch: ${message}` : `a release: ${message}`);
     }
   }
 
@@ -162,7 +168,7 @@ export async function task(input: TaskInput): Promise<TaskRunState> {
     enter('running', `agent ${dispatch.agentName}`);
     effect = new CancellationScope();
     if (isCancelAsked()) effect.cancel();
-    const end = await effect.run(() => runEffect(dispatch));
+    const end = await hold.guard(dispatch.attempt, effect, () => runEffect(dispatch));
     effect = null;
     if (end.kind === 'cancelled' && isCancelAsked()) return;
     if (end.kind === 'result') return finish(end.result);

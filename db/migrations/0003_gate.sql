@@ -49,6 +49,26 @@ CREATE TABLE "policies" (
 	CONSTRAINT "policies_version_unique" UNIQUE("version")
 );
 --> statement-breakpoint
+CREATE TABLE "kill_switch_head" (
+	"one" boolean PRIMARY KEY DEFAULT true NOT NULL,
+	"epoch" bigint NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "kill_switches" (
+	"scope" text PRIMARY KEY NOT NULL,
+	"level" text NOT NULL,
+	"epoch" bigint NOT NULL,
+	"reason" text NOT NULL,
+	"engaged_by" text NOT NULL,
+	"engaged_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"released_by" text,
+	"released_at" timestamp (3) with time zone,
+	"release_reason" text,
+	"release_per_minute" integer DEFAULT 30 NOT NULL,
+	"last_released_at" timestamp (3) with time zone,
+	"drained" integer DEFAULT 0 NOT NULL
+);
+--> statement-breakpoint
 ALTER TABLE "keys" ADD COLUMN "scopes" jsonb;--> statement-breakpoint
 ALTER TABLE "keys" ADD COLUMN "issued_by" text;--> statement-breakpoint
 ALTER TABLE "keys" ADD COLUMN "rotated_from" text;--> statement-breakpoint
@@ -59,6 +79,7 @@ ALTER TABLE "principals" ADD COLUMN "oidc_subject" text;--> statement-breakpoint
 ALTER TABLE "principals" ADD COLUMN "created_by" text;--> statement-breakpoint
 ALTER TABLE "principals" ADD COLUMN "role_by" text;--> statement-breakpoint
 ALTER TABLE "principals" ADD COLUMN "role_since" timestamp (3) with time zone DEFAULT now() NOT NULL;--> statement-breakpoint
+ALTER TABLE "halo_cycles" ADD COLUMN "left_out" jsonb DEFAULT '[]'::jsonb NOT NULL;--> statement-breakpoint
 ALTER TABLE "approvals" ADD COLUMN "target" text DEFAULT '' NOT NULL;--> statement-breakpoint
 ALTER TABLE "approvals" ADD COLUMN "type" text DEFAULT '' NOT NULL;--> statement-breakpoint
 ALTER TABLE "approvals" ADD COLUMN "policy_id" text DEFAULT 'built-in' NOT NULL;--> statement-breakpoint
@@ -77,10 +98,16 @@ ALTER TABLE "decision_requests" ADD COLUMN "break_glass" boolean DEFAULT false N
 ALTER TABLE "decision_requests" ADD COLUMN "content" jsonb;--> statement-breakpoint
 ALTER TABLE "decision_requests" ADD COLUMN "key_id" text;--> statement-breakpoint
 ALTER TABLE "decision_requests" ADD COLUMN "login_at" timestamp (3) with time zone;--> statement-breakpoint
+ALTER TABLE "task_attempts" ADD COLUMN "epoch" bigint DEFAULT 0 NOT NULL;--> statement-breakpoint
+ALTER TABLE "task_attempts" ADD COLUMN "stop_asks" integer DEFAULT 0 NOT NULL;--> statement-breakpoint
+ALTER TABLE "task_attempts" ADD COLUMN "stop_asked_at" timestamp (3) with time zone;--> statement-breakpoint
 ALTER TABLE "tasks" ADD COLUMN "folded" integer DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE "tasks" ADD COLUMN "folded_risk" text;--> statement-breakpoint
 ALTER TABLE "tasks" ADD COLUMN "edited_by" text;--> statement-breakpoint
 ALTER TABLE "tasks" ADD COLUMN "guidance" text;--> statement-breakpoint
+ALTER TABLE "tasks" ADD COLUMN "parked_at" timestamp (3) with time zone;--> statement-breakpoint
+ALTER TABLE "tasks" ADD COLUMN "parked_because" text;--> statement-breakpoint
+ALTER TABLE "tasks" ADD COLUMN "released_at" timestamp (3) with time zone;--> statement-breakpoint
 ALTER TABLE "grants" ADD CONSTRAINT "grants_principal_id_principals_id_fk" FOREIGN KEY ("principal_id") REFERENCES "public"."principals"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "group_members" ADD CONSTRAINT "group_members_group_name_groups_name_fk" FOREIGN KEY ("group_name") REFERENCES "public"."groups"("name") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "group_members" ADD CONSTRAINT "group_members_principal_id_principals_id_fk" FOREIGN KEY ("principal_id") REFERENCES "public"."principals"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
@@ -89,5 +116,8 @@ CREATE INDEX "groups_of_member" ON "group_members" USING btree ("principal_id");
 CREATE UNIQUE INDEX "keys_one_successor" ON "keys" USING btree ("rotated_from") WHERE revoked_at is null;--> statement-breakpoint
 CREATE INDEX "approvals_by_expiry" ON "approvals" USING btree ("state","expires_at","id");--> statement-breakpoint
 CREATE INDEX "approvals_by_creation" ON "approvals" USING btree ("created_at","id");--> statement-breakpoint
+CREATE INDEX "task_attempts_open" ON "task_attempts" USING btree ("task_id") WHERE state = 'intent';--> statement-breakpoint
 CREATE INDEX "tasks_by_action" ON "tasks" USING btree ("type","target");--> statement-breakpoint
+CREATE INDEX "tasks_parked" ON "tasks" USING btree ("parked_at","id") WHERE parked_at is not null and state = 'pending';--> statement-breakpoint
+CREATE INDEX "tasks_released" ON "tasks" USING btree ("released_at") WHERE released_at is not null and state = 'pending';--> statement-breakpoint
 ALTER TABLE "principals" ADD CONSTRAINT "principals_oidc_subject_unique" UNIQUE("oidc_subject");

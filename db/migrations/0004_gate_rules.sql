@@ -10,5 +10,27 @@ BEGIN
     -- policies
     GRANT SELECT, INSERT, UPDATE ON policies TO dreamnet_app;
     GRANT USAGE ON SEQUENCE policy_versions TO dreamnet_app;
+    -- switch
+    GRANT SELECT, INSERT, UPDATE ON kill_switches TO dreamnet_app;
+    GRANT SELECT, UPDATE ON kill_switch_head TO dreamnet_app;
   END IF;
 END $$;
+--> statement-breakpoint
+-- switch
+INSERT INTO kill_switch_head (one, epoch) VALUES (true, 0);
+--> statement-breakpoint
+ALTER TABLE kill_switch_head ADD CONSTRAINT kill_switch_head_one_row CHECK (one);
+--> statement-breakpoint
+CREATE FUNCTION kill_switch_epoch() RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = public, pg_temp AS $$
+BEGIN
+  -- Held to the end of the caller's statement: an engage that comes later waits for what is on its way, and one that
+  -- came first is seen, because the question below is a statement with a view of its own. Advisory locks are fair: no
+  -- stream of dispatches can keep an engage out.
+  PERFORM pg_advisory_xact_lock_shared(hashtext('dreamnet.kill_switch'));
+  RETURN (SELECT epoch FROM kill_switch_head);
+END $$;
+--> statement-breakpoint
+-- Approvals of an earlier release have no target of their own; a switch over targets must find it.
+UPDATE approvals SET target = tasks.target, type = tasks.type
+FROM tasks WHERE tasks.id = approvals.subject_id AND approvals.target = '';

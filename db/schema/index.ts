@@ -1,5 +1,6 @@
 export * from './access.ts';
 export * from './gate.ts';
+export * from './kill-switch.ts';
 export * from './log.ts';
 export * from './watch.ts';
 export * from './work.ts';

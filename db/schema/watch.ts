@@ -1,7 +1,7 @@
 import { boolean, index, integer, jsonb, pgTable, text } from 'drizzle-orm/pg-core';
 import { agentStates, type ExecutorConfig } from '../../domain/agent.ts';
 import { analyzers, issueSeverities } from '../../domain/analyzers/issue.ts';
-import { cycleModes, cycleStates, type WeakPoint } from '../../domain/halo.ts';
+import { cycleModes, cycleStates, type LeftOut, type WeakPoint } from '../../domain/halo.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { probeStates, type ProbeAssertions } from '../../domain/probe.ts';
 import { executors, taskRoles } from '../../domain/task.ts';
@@ -73,6 +73,8 @@ export const haloCycles = pgTable(
       .notNull()
       .default([]),
     taskIds: jsonb('task_ids').$type<string[]>().notNull().default([]),
+    /** Proposals that a kill switch did not allow. */
+    leftOut: jsonb('left_out').$type<LeftOut[]>().notNull().default([]),
     error: text('error'),
     workflowId: text('workflow_id').notNull(),
     runId: text('run_id').notNull(),

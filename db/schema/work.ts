@@ -1,5 +1,15 @@
 import { sql } from 'drizzle-orm';
-import { bigserial, boolean, index, integer, jsonb, pgTable, text, uniqueIndex } from 'drizzle-orm/pg-core';
+import {
+  bigint,
+  bigserial,
+  boolean,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  text,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core';
 import {
   approvalKinds,
   approvalStates,
@@ -71,6 +81,10 @@ export const tasks = pgTable(
     workflowId: text('workflow_id').notNull(),
     /** Set by the run's first step; empty means that its start may have been lost (the reconciler looks). */
     runId: text('run_id'),
+    /** Held by a kill switch on its way to dispatch; empty again once the relay lets it go (`released_at`). */
+    parkedAt: instant('parked_at'),
+    parkedBecause: text('parked_because'),
+    releasedAt: instant('released_at'),
     createdAt: instant('created_at').notNull().defaultNow(),
     updatedAt: instant('updated_at').notNull().defaultNow(),
     endedAt: instant('ended_at'),
@@ -86,6 +100,12 @@ export const tasks = pgTable(
     index('tasks_unstarted')
       .on(table.updatedAt)
       .where(sql`run_id is null and state in ('suggested', 'pending-approval', 'pending', 'running')`),
+    index('tasks_parked')
+      .on(table.parkedAt, table.id)
+      .where(sql`parked_at is not null and state = 'pending'`),
+    index('tasks_released')
+      .on(table.releasedAt)
+      .where(sql`released_at is not null and state = 'pending'`),
   ],
 );
 
@@ -105,23 +125,36 @@ export const taskLogs = pgTable(
 );
 
 /** The intent to act, written before an effect, and its result, written after it (DESIGN 7). */
-export const taskAttempts = pgTable('task_attempts', {
-  /** `<task id>:<attempt>`, the idempotency key every executor carries. */
-  key: text('key').primaryKey(),
-  taskId: text('task_id')
-    .notNull()
-    .references(() => tasks.id),
-  attempt: integer('attempt').notNull(),
-  agentId: text('agent_id').notNull(),
-  executor: text('executor', { enum: executors }).notNull(),
-  state: text('state', { enum: ['intent', 'succeeded', 'failed', 'unknown', 'cancelled'] }).notNull(),
-  dispatchedBy: text('dispatched_by').notNull(),
-  digest: text('digest').notNull(),
-  /** The machine a local executor acted on: only there can its outcome be looked up. */
-  host: text('host'),
-  startedAt: instant('started_at').notNull().defaultNow(),
-  endedAt: instant('ended_at'),
-});
+export const taskAttempts = pgTable(
+  'task_attempts',
+  {
+    /** `<task id>:<attempt>`, the idempotency key every executor carries. */
+    key: text('key').primaryKey(),
+    taskId: text('task_id')
+      .notNull()
+      .references(() => tasks.id),
+    attempt: integer('attempt').notNull(),
+    agentId: text('agent_id').notNull(),
+    executor: text('executor', { enum: executors }).notNull(),
+    state: text('state', { enum: ['intent', 'succeeded', 'failed', 'unknown', 'cancelled'] }).notNull(),
+    dispatchedBy: text('dispatched_by').notNull(),
+    digest: text('digest').notNull(),
+    /** The machine a local executor acted on: only there can its outcome be looked up. */
+    host: text('host'),
+    /** The kill switch epoch it began under: an attempt with a lower one than its scope has is stopped. */
+    epoch: bigint('epoch', { mode: 'number' }).notNull().default(0),
+    /** How often its run was told to stop, and when last. */
+    stopAsks: integer('stop_asks').notNull().default(0),
+    stopAskedAt: instant('stop_asked_at'),
+    startedAt: instant('started_at').notNull().defaultNow(),
+    endedAt: instant('ended_at'),
+  },
+  (table) => [
+    index('task_attempts_open')
+      .on(table.taskId)
+      .where(sql`state = 'intent'`),
+  ],
+);
 
 export const approvals = pgTable(
   'approvals',

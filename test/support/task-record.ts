@@ -2,7 +2,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { DecisionActivities } from '../../activities/decisions.ts';
 import type { DispatchedTask, TaskActivities } from '../../activities/tasks.ts';
 import type { ApprovalState } from '../../domain/approval.ts';
-import type { DispatchOutcome } from '../../db/task-run.ts';
+import type { DispatchOutcome } from '../../db/dispatch.ts';
 import { refuse, type Refusal } from '../../domain/refusal.ts';
 import type { AgentCall, TaskState } from '../../domain/task.ts';
 
@@ -22,6 +22,10 @@ type Script = {
   /** What is due while it waits; nothing by default, as in runs from before there were reminders. */
   remindEveryMs?: number;
   escalateAfterMs?: number;
+  /** So many times the beginning of an attempt is held by a kill switch. */
+  parked?: number;
+  /** What the record says to a `hold` signal; by default no switch stands against the attempt. */
+  stop?: () => string | null;
 };
 
 const settledStates = { approve: 'approved', reject: 'rejected', edit: 'void' } as const;
@@ -38,9 +42,14 @@ export function fakeRecord(taskQueue: string, script: Script = {}) {
     ...(remindEveryMs === undefined ? {} : { remindEveryMs }),
     ...(escalateAfterMs === undefined ? {} : { escalateAfterMs }),
   };
+  let parked = script.parked ?? 0;
   const note = (activity: string, input: unknown): void => void calls.push({ activity, input });
 
   function begin(taskId: string): DispatchOutcome {
+    if (parked > 0) {
+      parked -= 1;
+      return { dispatched: false, voided: false, parked: true, ...refuse('CONFLICT', 'held by all') };
+    }
     if (!voided) {
       voided = true;
       approvals.set('apr_2', 'open');
@@ -57,6 +66,7 @@ export function fakeRecord(taskQueue: string, script: Script = {}) {
       dispatched: true,
       key: `${taskId}:${attempt}`,
       attempt,
+      epoch: 7,
       agentId: 'agt_1',
       agentName: 'keeper',
       executor: script.executor ?? 'temporal',
@@ -84,6 +94,11 @@ export function fakeRecord(taskQueue: string, script: Script = {}) {
     beginAttempt(input) {
       note('beginAttempt', input);
       return Promise.resolve(begin(input.taskId));
+    },
+    findStop(input) {
+      note('findStop', input);
+      const because = script.stop?.() ?? null;
+      return Promise.resolve(because === null ? null : { attempt, because });
     },
     finishAttempt(input) {
       note('finishAttempt', input);
