@@ -3,6 +3,7 @@ import { getApproval } from '../db/approvals.ts';
 import { auditRefusal } from '../db/change.ts';
 import type { Database } from '../db/client.ts';
 import { type DecisionRequestRow, getDecisionRequest, refuseRequest } from '../db/decision-requests.ts';
+import { tellForgedTicket } from '../db/forged-tickets.ts';
 import { type DecisionInput, expireApproval, recordDecision } from '../db/decisions.ts';
 import { beginAttempt, type DispatchOutcome } from '../db/task-run.ts';
 import { type ApprovalMessage, type DecisionOutcome, decisions } from '../domain/approval.ts';
@@ -44,8 +45,7 @@ export function createDecisionActivities({ database, ticketKey, acceptRawSignals
   async function byTicket(ticket: string, workflowId: string): Promise<Proven | Refusal> {
     const [text = '', signature = ''] = ticket.split('.');
     const signed = Buffer.from(text, 'base64url');
-    if (!verify(null, signed, ticketKey, Buffer.from(signature, 'base64url')))
-      return refuse('FORBIDDEN', 'This is not a ticket of this system; print one with `dreamnet ticket`.');
+    if (!verify(null, signed, ticketKey, Buffer.from(signature, 'base64url'))) return forged;
     const claims = parseClaims(signed.toString('utf8'));
     if (claims === null) return refuse('FORBIDDEN', 'This ticket cannot be read; print a new one.');
     const refusal = checkTicket(claims, workflowId, Date.now());
@@ -103,6 +103,7 @@ export function createDecisionActivities({ database, ticketKey, acceptRawSignals
         detail: { approvalId: (said.approvalId ?? '').slice(0, 100) },
       };
       await auditRefusal(db, `${opKey}:refused`, audit, proven);
+      if (proven === forged) await tellForgedTicket(database.log, { workflowId, opKey });
       return { accepted: false, ...proven };
     }
     const { request, ...decision } = proven;
@@ -130,6 +131,8 @@ export function createDecisionActivities({ database, ticketKey, acceptRawSignals
     },
   };
 }
+
+const forged = refuse('FORBIDDEN', 'This is not a ticket of this system; print one with `dreamnet ticket`.');
 
 const texts = ['approvalId', 'decision', 'principalId', 'digest', 'reason', 'requestId', 'ticket'];
 

@@ -3,7 +3,10 @@ import type { Context } from 'hono';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Logger } from 'pino';
 import type { Database } from '../db/client.ts';
+import type { Counted } from '../db/limits.ts';
 import type { Principal } from '../domain/access.ts';
+import type { Tier } from '../domain/tier.ts';
+import type { Trace } from '../domain/trace.ts';
 import type { TemporalPort } from './temporal.ts';
 
 export type ApiDeps = {
@@ -21,10 +24,34 @@ export type ApiDeps = {
   address: string;
   namespace: string;
   rawSignals: boolean;
+  http: HttpRules;
   log: Logger;
   now: () => number;
 };
 
-export type ApiEnv = { Variables: { requestId: string; principal: Principal } };
+/** Who may call from where, and how often without a key. */
+export type HttpRules = {
+  /** Origins whose pages may read answers; none switches CORS off. */
+  corsOrigins: string[];
+  /** Addresses and ranges of the proxies whose X-Forwarded-For counts. */
+  trustedProxies: string[];
+  addressLimitPerMinute: number;
+};
+
+/** What the steps of a request leave for those behind them; until a step was passed, its part is not there. */
+type Passed = {
+  requestId: string;
+  trace: Trace;
+  address: string;
+  principal: Principal;
+  tier: Tier;
+  /** The count of this request, begun while its key was still being checked. */
+  counted: Promise<Counted>;
+  /** The strictest of the limits shown so far. */
+  remaining: number;
+  denial: { because: string };
+  isAdmitted: boolean;
+};
+export type ApiEnv = { Variables: Passed };
 export type Api = OpenAPIHono<ApiEnv>;
 export type ApiContext = Context<ApiEnv>;

@@ -1,9 +1,11 @@
 import { approvalFacts, type ApprovalRow, databaseNow, getApproval } from '../db/approvals.ts';
 import { auditRefusal } from '../db/change.ts';
 import { newId } from '../db/ids.ts';
+import { riskOf } from '../db/risk.ts';
 import type { Principal } from '../domain/access.ts';
 import { decide, type Decision, decisions, settledBy } from '../domain/approval.ts';
 import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
+import { highRiskScore } from '../domain/risk.ts';
 import type { ApiDeps } from './context.ts';
 import { throwRefusal } from './problems.ts';
 
@@ -20,7 +22,8 @@ export async function requireAllowed(
   const [approval, nowMs] = await Promise.all([getApproval(db, approvalId), databaseNow(db)]);
   if (approval === null) throwRefusal(refuse('NOT_FOUND', `There is no approval ${approvalId}.`));
   const wish = wishOf(approval);
-  const refusal = check(approval, asker.principal, wish, nowMs);
+  const refusal =
+    check(approval, asker.principal, wish, nowMs) ?? (await checkRisk(deps, approval, asker.principal));
   if (refusal === null) return { approval, wish };
   const audit = {
     actor: asker.principal.id,
@@ -32,6 +35,18 @@ export async function requireAllowed(
   // Callers choose their request id, so it alone would let a repeated one go unrecorded.
   await auditRefusal(db, `refused-api:${asker.requestId}:${newId('ref')}`, audit, refusal);
   throwRefusal(refusal);
+}
+
+/** Only high risk asks for the score, so nothing else waits for it. */
+async function checkRisk(deps: ApiDeps, row: ApprovalRow, principal: Principal): Promise<Refusal | null> {
+  if (row.risk !== 'high') return null;
+  const score = await riskOf(deps.database.db, principal.id);
+  if (score < highRiskScore) return null;
+  return refuse(
+    'FORBIDDEN',
+    `${principal.name} has the risk score ${score}; from ${highRiskScore} on nobody decides on high risk. Its threats, refusals and failed logins of the last 24 hours make it: \`dreamnet security risk ${principal.id}\`. Another person can decide, or an admin looks into its threats and closes them.`,
+    { riskScore: score },
+  );
 }
 
 function check(row: ApprovalRow, principal: Principal, wish: Wish, nowMs: number): Refusal | null {

@@ -67,6 +67,7 @@ export const problemSchema = z
     detail: z.string(),
     code: z.enum(problemCodes),
     requestId: z.string(),
+    traceId: z.string(),
     details: anyObject.optional(),
   })
   .openapi('Problem');

@@ -36,8 +36,8 @@ export async function findKey(db: Db, keyId: string): Promise<KeyFacts | null> {
 
 /** The row as the rules see it. */
 export function actorOf(row: PrincipalRow): Principal {
-  const { id, kind, name, role, owner } = row;
-  return { id, kind, name, role, person: owner ?? id, permissions: permissionsOf(role) };
+  const { id, kind, name, role, owner, tier } = row;
+  return { id, kind, name, role, person: owner ?? id, permissions: permissionsOf(role), tier };
 }
 
 export async function getPrincipal(db: Db, id: string): Promise<PrincipalRow | null> {
@@ -61,6 +61,8 @@ export type NewPrincipal = {
   role: string;
   /** The person who answers for an agent or a service. */
   owner?: string;
+  /** Without one it is a founder. */
+  tier?: string;
 };
 
 /** Creates a principal; unchanged when the id or the name is taken. */
@@ -68,12 +70,12 @@ export async function createPrincipal(
   db: Db,
   input: NewPrincipal & { actor: string; opKey: string },
 ): Promise<ChangeOutcome<{ id: string }>> {
-  const { id, kind, name, role, owner = null, actor } = input;
+  const { id, kind, name, role, owner = null, tier = 'founder', actor } = input;
   return change(db, {
     opKey: input.opKey,
     write: db
       .insert(principals)
-      .values({ id, kind, name, role, owner, createdBy: actor })
+      .values({ id, kind, name, role, owner, tier, createdBy: actor })
       .onConflictDoNothing()
       .returning()
       .getSQL(),

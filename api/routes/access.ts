@@ -111,7 +111,7 @@ const issue = createRoute({
   path: '/v1/keys',
   tags: ['access'],
   summary: 'Issues a key',
-  ...guard('access:write'),
+  ...guard('access:write', { secretAnswer: true }),
   request: {
     body: body(
       z.strictObject({

@@ -48,7 +48,7 @@ const ticketRoute = createRoute({
   path: '/v1/approvals/{id}/tickets',
   tags: ['approvals'],
   summary: 'Makes a one-use ticket that lets a Temporal signal carry this decision',
-  ...guard('approvals:decide'),
+  ...guard('approvals:decide', { secretAnswer: true }),
   request: {
     params: idParams,
     body: body(

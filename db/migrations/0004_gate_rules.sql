@@ -9,5 +9,16 @@ BEGIN
     -- policies
     GRANT SELECT, INSERT, UPDATE ON policies TO dreamnet_app;
     GRANT USAGE ON SEQUENCE policy_versions TO dreamnet_app;
+    -- chain: counters and idempotency keys expire, so the application deletes them
+    GRANT SELECT, INSERT, UPDATE, DELETE ON limit_counters, idempotency_keys TO dreamnet_app;
+    GRANT SELECT, INSERT, UPDATE ON tiers, clusters, threats, blocks TO dreamnet_app;
   END IF;
 END $$;
+--> statement-breakpoint
+-- chain: the tiers of domain/tier.ts
+INSERT INTO tiers (name, per_minute, events_per_minute, bytes_per_minute) VALUES
+  ('seed', 10, 100, 262144),
+  ('builder', 60, 1000, 4194304),
+  ('operator', 200, 10000, 33554432),
+  ('founder', 1000, 100000, 268435456),
+  ('unmetered', NULL, NULL, NULL);

@@ -20,6 +20,9 @@ describe('what is left out has a default', () => {
     expect(parseApiConfig(api)).toEqual({
       ...api,
       DREAMNET_DATA_DIR: '.dreamnet',
+      DREAMNET_CORS_ORIGINS: [],
+      DREAMNET_TRUSTED_PROXIES: [],
+      DREAMNET_ADDRESS_LIMIT_PER_MINUTE: 100,
       DREAMNET_TEMPORAL_UI_URL: 'http://127.0.0.1:8233',
       DREAMNET_RAW_SIGNALS: 'refuse',
       DREAMNET_HALO_COOLDOWN_MS: 60_000,

@@ -114,6 +114,7 @@ export function createTestApi(database: Database, given: Partial<ApiDeps> = {}):
     address: '127.0.0.1:7233',
     namespace: 'default',
     rawSignals: false,
+    http: { corsOrigins: [], trustedProxies: [], addressLimitPerMinute: 1_000_000 },
     log: pino({ level: 'silent' }, destination(2)),
     now: Date.now,
     ...given,
