@@ -38,19 +38,20 @@ export type HttpRules = {
   addressLimitPerMinute: number;
 };
 
-/** What the steps of a request leave for those behind them; until a step was passed, its part is not there. */
+/** What the steps of a request leave for those behind them. */
 type Passed = {
   requestId: string;
   trace: Trace;
-  address: string;
+  address?: string;
   principal: Principal;
   tier: Tier;
   /** The count of this request, begun while its key was still being checked. */
-  counted: Promise<Counted>;
+  counted?: Promise<Counted>;
   /** The strictest of the limits shown so far. */
-  remaining: number;
-  denial: { because: string };
-  isAdmitted: boolean;
+  remaining?: number;
+  denial?: { because: string };
+  /** True once the last step before the route let the request in. */
+  isAdmitted?: boolean;
 };
 export type ApiEnv = { Variables: Passed };
 export type Api = OpenAPIHono<ApiEnv>;

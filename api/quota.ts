@@ -88,7 +88,7 @@ export function isRead(c: ApiContext): boolean {
 /** Writes the standing of a limit into the answer, unless it already shows a stricter one. */
 export function showLimit(c: ApiContext, limit: number, { count, resetMs }: Counted): void {
   const remaining = Math.max(0, limit - count);
-  const shown = c.get('remaining') as number | undefined;
+  const shown = c.get('remaining');
   if (shown !== undefined && shown <= remaining) return;
   c.set('remaining', remaining);
   c.header('RateLimit-Policy', `${limit};w=60`);

@@ -10,6 +10,8 @@ export type Api = {
   url: string;
   get(path: string, query?: Query): Promise<Reply>;
   post(path: string, body: object, headers?: Record<string, string>): Promise<Reply>;
+  put(path: string, body: object): Promise<Reply>;
+  patch(path: string, body: object): Promise<Reply>;
 };
 
 const deadlineMs = 15_000;
@@ -19,7 +21,7 @@ export type ApiOptions = { url: string; key: string | null; out: Output; stop: A
 /** The API behind an address: every call ends in time, as a reply or as a CliError. */
 export function createApi({ url, key, out, stop }: ApiOptions): Api {
   async function call(
-    method: 'GET' | 'POST',
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH',
     path: string,
     body: string | null,
     headers: Record<string, string>,
@@ -48,11 +50,13 @@ export function createApi({ url, key, out, stop }: ApiOptions): Api {
     }
   }
 
+  const json = { 'content-type': 'application/json' };
   return {
     url,
     get: (path, query = {}) => call('GET', path + queryText(query), null, {}),
-    post: (path, body, headers = {}) =>
-      call('POST', path, JSON.stringify(body), { 'content-type': 'application/json', ...headers }),
+    post: (path, body, headers = {}) => call('POST', path, JSON.stringify(body), { ...json, ...headers }),
+    put: (path, body) => call('PUT', path, JSON.stringify(body), json),
+    patch: (path, body) => call('PATCH', path, JSON.stringify(body), json),
   };
 }
 
@@ -97,7 +101,7 @@ function describe(error: unknown, late: AbortSignal, url: string): string {
 }
 
 function advice(method: string, late: AbortSignal): string {
-  if (late.aborted && method === 'POST')
+  if (late.aborted && method !== 'GET')
     return 'Whether it was carried out is not known: look first (`inbox`, `task list`), then repeat it.';
   return 'Is the stack running (`npm start`)? Another address: --url or DREAMNET_URL.';
 }

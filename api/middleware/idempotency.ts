@@ -77,7 +77,7 @@ export function idempotent(deps: ApiDeps, chain: Chain): MiddlewareHandler<ApiEn
   ): Promise<void> {
     const { status } = c.res;
     try {
-      const wasCarriedOut = (c.get('isAdmitted') as boolean | undefined) === true && status < 500;
+      const wasCarriedOut = c.get('isAdmitted') === true && status < 500;
       if (!wasCarriedOut) return await dropClaim(db, request, claim);
       const isSecret = operation.secretAnswer && status < 400;
       const headers = keptHeaders.flatMap((name) => {
@@ -103,11 +103,11 @@ function isAllowed(c: ApiContext, { access }: OperationFacts): boolean {
 }
 
 async function hashOf(c: ApiContext): Promise<string> {
-  const bytes = new Uint8Array((await c.req.bodyCache.arrayBuffer) ?? new ArrayBuffer());
+  const bytes = new Uint8Array(await c.req.arrayBuffer());
   const hash = createHash('sha256').update(`${c.req.method}\n${new URL(c.req.url).pathname}\n`);
   hash.update(`${new URL(c.req.url).search}\n`);
   if (bytes.byteLength > maxCanonicalBytes || bytes.byteLength === 0) hash.update(bytes);
-  else hash.update(canonical((await c.req.json()) as Json));
+  else hash.update(canonical(await c.req.json<Json>()));
   return hash.digest('hex');
 }
 
@@ -132,5 +132,6 @@ function replay(c: ApiContext, request: IdempotentRequest, earlier: Earlier): Re
     );
   for (const [name, value] of Object.entries(answer.headers)) c.header(name, value);
   c.header('Idempotency-Replayed', 'true');
-  return c.newResponse(answer.body, answer.status as 200);
+  // An answer that may have no body takes none, not even an empty one.
+  return c.newResponse(answer.body === '' ? null : answer.body, answer.status as 200);
 }

@@ -1,5 +1,6 @@
 import type { MiddlewareHandler } from 'hono';
 import type { Principal } from '../../domain/access.ts';
+import { storableText } from '../../domain/json.ts';
 import { unknownAddress } from '../addresses.ts';
 import { type Chain, settingsFor } from '../chain.ts';
 import type { ApiDeps, ApiEnv } from '../context.ts';
@@ -12,7 +13,7 @@ export function watch(chain: Chain): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
     await next();
     const { status } = c.res;
-    const denial = c.get('denial') as { because: string } | undefined;
+    const denial = c.get('denial');
     const signal = signalOf(status, denial?.because);
     if (signal === null) return;
     const principal = c.get('principal') as Principal | undefined;
@@ -20,12 +21,12 @@ export function watch(chain: Chain): MiddlewareHandler<ApiEnv> {
     if (principal === undefined && signal !== 'login-failed') return;
     await chain.shield.see({
       signal,
-      address: (c.get('address') as string | undefined) ?? unknownAddress,
+      address: c.get('address') ?? unknownAddress,
       keyId: principal === undefined ? shownKeyId(c) : null,
       principalId: principal?.id ?? null,
       evidence: {
         method: c.req.method,
-        path: c.req.path.slice(0, 200).replaceAll('\0', ''),
+        path: storableText(c.req.path.slice(0, 200)),
         status,
         because: denial?.because ?? null,
         traceId: c.get('trace').traceId,

@@ -1,5 +1,4 @@
 import type { MiddlewareHandler } from 'hono';
-import type { Counted } from '../../db/limits.ts';
 import { resolveTier } from '../../domain/tier.ts';
 import { type Chain, settingsFor } from '../chain.ts';
 import type { ApiContext, ApiDeps, ApiEnv } from '../context.ts';
@@ -15,8 +14,8 @@ export function resolveTiers(deps: ApiDeps, chain: Chain): MiddlewareHandler<Api
     const limit = tier.perMinute;
     chain.quota.remember(c, principal.id, limit !== null);
     if (limit !== null) {
-      const early = c.get('counted') as Promise<Counted> | undefined;
-      const counted = await (early ?? chain.quota.countRequest(c, chain.operationOf(c), principal.id));
+      const counted = await (c.get('counted') ??
+        chain.quota.countRequest(c, chain.operationOf(c), principal.id));
       showLimit(c, limit, counted);
       if (counted.count > limit)
         throw overLimit(
