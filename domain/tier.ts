@@ -32,9 +32,3 @@ export function resolveTier(tiers: readonly Tier[], name: string | undefined): T
   const [lowest] = [...tiers].sort((a, b) => (a.perMinute ?? Infinity) - (b.perMinute ?? Infinity));
   return lowest ?? { name: 'seed', perMinute: 10, eventsPerMinute: 100, bytesPerMinute: 0, features: [] };
 }
-
-/** The stricter of two limits, where null is none. */
-export function stricter(one: number | null, other: number | null): number | null {
-  if (one === null || other === null) return one ?? other;
-  return Math.min(one, other);
-}

@@ -112,3 +112,21 @@ describe('what is wrong is named', () => {
     expect(message).not.toContain('my-secret');
   });
 });
+
+describe('the origins that may read answers', () => {
+  test('are a list of exact origins', () => {
+    const given = { ...api, DREAMNET_CORS_ORIGINS: 'https://a.example, http://127.0.0.1:5173' };
+    expect(parseApiConfig(given)).toMatchObject({
+      DREAMNET_CORS_ORIGINS: ['https://a.example', 'http://127.0.0.1:5173'],
+    });
+  });
+
+  test.each(['*', 'https://*.example', 'https://a.example/', 'a.example', 'null', 'https://a.example/path'])(
+    'are never %s',
+    (origin) => {
+      const refused = parseApiConfig({ ...api, DREAMNET_CORS_ORIGINS: origin });
+      expect(refused).toMatchObject({ refused: 'INVALID' });
+      expect(JSON.stringify(refused)).toContain('DREAMNET_CORS_ORIGINS');
+    },
+  );
+});
