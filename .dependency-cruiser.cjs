@@ -85,7 +85,7 @@ module.exports = {
     onlyImports(
       'db-imports-only-domain-drizzle-and-postgres',
       folders('db'),
-      [folders('db', 'domain'), packages('drizzle-orm', 'drizzle-kit', 'postgres')],
+      [folders('db', 'domain'), packages('drizzle-orm', 'drizzle-kit', 'postgres', 'rate-limiter-flexible')],
       { node: true },
     ),
     onlyFrom(
@@ -105,7 +105,7 @@ module.exports = {
       [
         folders('api', 'domain', 'db', 'workflows'),
         temporal('client', 'common', 'envconfig'),
-        packages('hono', '@hono/[^/]+', 'pino', 'jose'),
+        packages('hono', '@hono/[^/]+', 'pino', 'jose', 'ipaddr\\.js'),
       ],
       { node: true },
     ),

@@ -1,23 +1,34 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { refuse } from '../domain/refusal.ts';
 import { authenticate } from './auth.ts';
+import { createChain } from './chain.ts';
 import type { Api, ApiDeps, ApiEnv } from './context.ts';
 import { renderDocs } from './docs.ts';
 import { describeApi } from './document.ts';
 import { envelope, handleError, handleNotFound } from './http.ts';
 import { issuesOf } from './issues.ts';
+import { limitAddress } from './middleware/address.ts';
+import { controlCore } from './middleware/control.ts';
+import { cors } from './middleware/cors.ts';
+import { idempotent } from './middleware/idempotency.ts';
+import { keepOutOfSearch } from './middleware/seo.ts';
+import { refuseBlocked, watch } from './middleware/shield.ts';
+import { resolveTiers } from './middleware/tier.ts';
+import { joinTrace } from './middleware/trace.ts';
 import { throwRefusal } from './problems.ts';
 import { addAccessRoutes } from './routes/access.ts';
 import { addAgentRoutes } from './routes/agents.ts';
 import { addAuditRoutes } from './routes/audit.ts';
 import { addApprovalChangeRoutes } from './routes/approval-changes.ts';
 import { addApprovalRoutes } from './routes/approvals.ts';
+import { addControlRoutes } from './routes/control.ts';
 import { addDecisionRoutes } from './routes/decisions.ts';
 import { addEventRoutes } from './routes/events.ts';
 import { addHaloRoutes } from './routes/halo.ts';
 import { addPolicyBackTestRoute } from './routes/policy-backtest.ts';
 import { addPolicyRoutes } from './routes/policies.ts';
 import { addProbeRoutes } from './routes/probes.ts';
+import { addSecurityRoutes } from './routes/security.ts';
 import { addSystemRoutes } from './routes/system.ts';
 import { addTaskActionRoutes } from './routes/task-actions.ts';
 import { addTaskCreateRoute } from './routes/task-create.ts';
@@ -37,12 +48,23 @@ export function createApp(deps: ApiDeps): Api {
       throwRefusal(refuse('INVALID', `${where}: ${first?.message ?? 'not valid'}`, { in: part, issues }));
     },
   });
+  const chain = createChain(app, deps);
+  // The seed's order (K28). The envelope gives every answer its ids, so a refusal at any step has them.
   app.use('*', envelope(deps));
-  app.use('/v1/*', authenticate(deps));
+  app.use('*', watch(chain));
+  app.use('*', cors(deps.http.corsOrigins));
+  app.use('*', limitAddress(deps, chain));
+  app.use('*', joinTrace());
+  app.use('/v1/*', authenticate(deps, chain));
+  app.use('/v1/*', refuseBlocked(deps, chain));
+  app.use('/v1/*', idempotent(deps, chain));
+  app.use('/v1/*', resolveTiers(deps, chain));
+  app.use('/v1/*', controlCore(deps, chain));
+  app.use('*', keepOutOfSearch());
   app.onError(handleError(deps));
 
   addSystemRoutes(app, deps);
-  addEventRoutes(app, deps);
+  addEventRoutes(app, deps, chain);
   addTaskCreateRoute(app, deps);
   addTaskRoutes(app, deps);
   addTaskActionRoutes(app, deps);
@@ -56,6 +78,8 @@ export function createApp(deps: ApiDeps): Api {
   addAgentRoutes(app, deps);
   addAccessRoutes(app, deps);
   addAuditRoutes(app, deps);
+  addControlRoutes(app, deps, chain);
+  addSecurityRoutes(app, deps, chain);
 
   const document = describeApi(app);
   const page = renderDocs(document);

@@ -3,15 +3,17 @@ import { touchKey } from '../db/keys.ts';
 import { actorOf, findKey, findPrincipalBySubject } from '../db/principals.ts';
 import { type Permission, type Principal, requirePermission } from '../domain/access.ts';
 import { parseKey } from '../domain/key.ts';
-import { readBody } from './body.ts';
+import { defaultMaxBytes, readBody } from './body.ts';
+import type { Chain } from './chain.ts';
 import type { ApiDeps, ApiEnv } from './context.ts';
 import { isSecretOf } from './keys.ts';
 import { looksLikeToken, type Oidc } from './oidc.ts';
 import { describeError, ProblemError, throwRefusal } from './problems.ts';
 
 /** Puts the principal of the presented key or login on the request; without a valid one the request ends here. */
-export function authenticate(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
+export function authenticate(deps: ApiDeps, chain: Chain): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
+    chain.quota.countEarly(c, chain.operationOf(c));
     const { principal, keyId, loginAtMs } = await identify(deps, c.req.header('authorization'));
     c.set('principal', principal);
     c.set('keyId', keyId);
@@ -81,11 +83,15 @@ function allow(access: Access): MiddlewareHandler<ApiEnv> {
  * What every route under /v1 spreads into its description: who may call it, and how large its body may be. The check
  * comes before the body is read; the document shows the permission, and a test compares it with a table.
  */
-export function guard(access: Access, options: { maxBytes?: number } = {}) {
-  const middleware: MiddlewareHandler<ApiEnv>[] = [allow(access), readBody(options.maxBytes)];
+export function guard(access: Access, options: { maxBytes?: number; secretAnswer?: boolean } = {}) {
+  const { maxBytes = defaultMaxBytes, secretAnswer = false } = options;
+  const middleware: MiddlewareHandler<ApiEnv>[] = [allow(access), readBody(maxBytes)];
   return {
     middleware,
     security: [{ key: [] }],
     'x-permission': typeof access === 'string' ? access : access.join(' or '),
+    'x-max-bytes': maxBytes,
+    // An answer with a secret is kept for nobody: a repetition with the same Idempotency-Key is told so.
+    ...(secretAnswer ? { 'x-secret-answer': true } : {}),
   };
 }

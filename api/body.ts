@@ -2,7 +2,7 @@ import type { MiddlewareHandler } from 'hono';
 import type { ApiContext, ApiEnv } from './context.ts';
 import { ProblemError } from './problems.ts';
 
-const defaultMaxBytes = 512 * 1024;
+export const defaultMaxBytes = 512 * 1024;
 /** A batch of events may be larger than any other request. */
 export const maxBatchBytes = 4 * 1024 * 1024;
 
@@ -12,19 +12,25 @@ const maxValues = 200_000;
 /** Reads the body itself, so that the limit holds whatever the length header says and for chunked bodies too. */
 export function readBody(maxBytes = defaultMaxBytes): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
-    if (c.req.method === 'GET' || c.req.method === 'HEAD') return next();
-    const bytes = await readBytes(c, maxBytes);
-    // The stream is used up, so whoever looks at the body after this finds it here.
-    c.req.bodyCache.arrayBuffer = bytes.buffer;
-    if (bytes.byteLength > 0) {
-      requireJsonType(c);
-      const value = parse(bytes);
-      c.req.json = <T>() => Promise.resolve(value as T);
-    } else {
-      c.req.json = <T>() => Promise.resolve({} as T);
-    }
+    await loadBody(c, maxBytes);
     return next();
   };
+}
+
+/** Reads the body where that has not happened yet. */
+export async function loadBody(c: ApiContext, maxBytes: number): Promise<void> {
+  if (c.req.method === 'GET' || c.req.method === 'HEAD') return;
+  if (c.req.bodyCache.arrayBuffer !== undefined) return;
+  const bytes = await readBytes(c, maxBytes);
+  // The stream is used up, so whoever looks at the body after this finds it here.
+  c.req.bodyCache.arrayBuffer = bytes.buffer;
+  if (bytes.byteLength > 0) {
+    requireJsonType(c);
+    const value = parse(bytes);
+    c.req.json = <T>() => Promise.resolve(value as T);
+  } else {
+    c.req.json = <T>() => Promise.resolve({} as T);
+  }
 }
 
 async function readBytes(c: ApiContext, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {

@@ -3,8 +3,11 @@ import type { Context } from 'hono';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Logger } from 'pino';
 import type { Database } from '../db/client.ts';
+import type { Counted } from '../db/limits.ts';
 import type { Principal } from '../domain/access.ts';
 import type { Oidc } from './oidc.ts';
+import type { Tier } from '../domain/tier.ts';
+import type { Trace } from '../domain/trace.ts';
 import type { TemporalPort } from './temporal.ts';
 
 export type ApiDeps = {
@@ -26,20 +29,40 @@ export type ApiDeps = {
   address: string;
   namespace: string;
   rawSignals: boolean;
+  http: HttpRules;
   log: Logger;
   now: () => number;
 };
 
-export type ApiEnv = {
-  Variables: {
-    requestId: string;
-    principal: Principal;
-    /** The key that was presented; empty for a token of an identity provider. */
-    keyId?: string | null;
-    /** When the person logged in at the identity provider; empty for keys, which are presented anew each time. */
-    loginAtMs?: number | null;
-  };
+/** Who may call from where, and how often without a key. */
+export type HttpRules = {
+  /** Origins whose pages may read answers; none switches CORS off. */
+  corsOrigins: string[];
+  /** Addresses and ranges of the proxies whose X-Forwarded-For counts. */
+  trustedProxies: string[];
+  addressLimitPerMinute: number;
 };
+
+/** What the steps of a request leave for those behind them. */
+type Passed = {
+  requestId: string;
+  trace: Trace;
+  address?: string;
+  principal: Principal;
+  /** The key that was presented; empty for a token of an identity provider. */
+  keyId?: string | null;
+  /** When the person logged in at the identity provider; empty for keys, which are presented anew each time. */
+  loginAtMs?: number | null;
+  tier: Tier;
+  /** The count of this request, begun while its key was still being checked. */
+  counted?: Promise<Counted>;
+  /** The strictest of the limits shown so far. */
+  remaining?: number;
+  denial?: { because: string };
+  /** True once the last step before the route let the request in. */
+  isAdmitted?: boolean;
+};
+export type ApiEnv = { Variables: Passed };
 /** Who asks for a decision, and by what. */
 export type Asker = {
   principal: Principal;

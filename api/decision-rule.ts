@@ -3,9 +3,11 @@ import { readApprover, type ReadApprover } from '../db/approvers.ts';
 import { auditRefusal } from '../db/change.ts';
 import { newId } from '../db/ids.ts';
 import { holdOnApproval, readSwitches } from '../db/kill-switch.ts';
+import { riskOf } from '../db/risk.ts';
 import type { Permission, Principal } from '../domain/access.ts';
 import { checkEdit, decide, type Decision, type DecisionKind, decisions } from '../domain/approval.ts';
 import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
+import { highRiskScore } from '../domain/risk.ts';
 import type { ApiDeps, Asker } from './context.ts';
 import { requireObject } from './object-scope.ts';
 import { throwRefusal } from './problems.ts';
@@ -52,7 +54,10 @@ export async function requireAllowed<W extends Wish<DecisionKind>>(
   if (approver === null) throwRefusal(refuse('FORBIDDEN', `${asker.principal.id} is unknown here.`));
   const wish = wishOf(approval);
   const hold = wish.decision === 'approve' ? holdOnApproval(board, approval) : null;
-  const refusal = check(approval, { ...asker, rights: approver.rights }, wish, approver.nowMs) ?? hold;
+  const refusal =
+    check(approval, { ...asker, rights: approver.rights }, wish, approver.nowMs) ??
+    hold ??
+    (await checkRisk(deps, approval, asker.principal));
   if (refusal === null) return { approval, wish };
   await auditRefused(deps, approval, asker, wish.decision, refusal);
   throwRefusal(refusal);
@@ -75,6 +80,18 @@ export async function auditRefused(
   };
   // Callers choose their request id, so it alone would let a repeated one go unrecorded.
   await auditRefusal(deps.database.db, `refused-api:${asker.requestId}:${newId('ref')}`, audit, refusal);
+}
+
+/** Only high risk asks for the score, so nothing else waits for it. */
+async function checkRisk(deps: ApiDeps, row: ApprovalRow, principal: Principal): Promise<Refusal | null> {
+  if (row.risk !== 'high') return null;
+  const score = await riskOf(deps.database.db, principal.id);
+  if (score < highRiskScore) return null;
+  return refuse(
+    'FORBIDDEN',
+    `${principal.name} has the risk score ${score}; from ${highRiskScore} on nobody decides on high risk. Its threats, refusals and failed logins of the last 24 hours make it: \`dreamnet security risk ${principal.id}\`. Another person can decide, or an admin looks into its threats and closes them.`,
+    { riskScore: score },
+  );
 }
 
 type Judged = Pick<Asker, 'principal' | 'loginAtMs'> & Pick<ReadApprover, 'rights'>;

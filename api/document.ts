@@ -12,6 +12,7 @@ export type Operation = {
   requestBody?: { required?: boolean; content?: Record<string, { schema?: unknown }> };
   responses: Record<string, { description?: string; content?: Record<string, { schema?: unknown }> }>;
   'x-permission'?: string;
+  'x-secret-answer'?: boolean;
 };
 
 export type ApiDocument = {
@@ -33,12 +34,32 @@ export function describeApi(app: Api): ApiDocument {
     openapi: '3.1.0',
     info: { title: 'DreamNet', version: '1' },
   }) as unknown as ApiDocument;
-  for (const { operation } of operationsOf(document))
+  for (const { method, operation } of operationsOf(document)) {
+    if (['post', 'put', 'patch'].includes(method)) operation.parameters = withIdempotencyKey(operation);
     operation.responses.default = {
       description: 'A problem (RFC 9457), with a stable code and the request id.',
       content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
     };
+  }
   return document;
+}
+
+function withIdempotencyKey(operation: Operation): NonNullable<Operation['parameters']> {
+  const given = (operation.parameters ?? []).filter(({ name }) => name.toLowerCase() !== 'idempotency-key');
+  const answered =
+    operation['x-secret-answer'] === true
+      ? 'a repetition is told that the secret was shown once (409)'
+      : 'a repetition is answered as the first time, for 24 hours';
+  return [
+    ...given,
+    {
+      name: 'Idempotency-Key',
+      in: 'header',
+      required: false,
+      schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,200}$' },
+      description: `Carries the request out once: ${answered}; another request under the same key is a 409.`,
+    },
+  ];
 }
 
 /** Every operation of a document, in the order of its paths. */

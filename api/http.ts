@@ -2,8 +2,10 @@ import { performance } from 'node:perf_hooks';
 import type { ErrorHandler, MiddlewareHandler, NotFoundHandler } from 'hono';
 import { newId } from '../db/ids.ts';
 import type { Principal } from '../domain/access.ts';
+import { formatTrace } from '../domain/trace.ts';
 import type { ApiContext, ApiDeps, ApiEnv } from './context.ts';
 import { type ApiDocument, methods } from './document.ts';
+import { newTrace } from './middleware/trace.ts';
 import { describeError, ProblemError, toProblem } from './problems.ts';
 
 const saneId = /^[A-Za-z0-9_.:-]{8,100}$/;
@@ -17,22 +19,27 @@ const securityHeaders = {
   'X-Frame-Options': 'DENY',
 };
 
-/** Gives every request an id and a line in the log, and every answer the id and the security headers. */
+/** Gives every request an id, a trace and a line in the log, and every answer both and the security headers. */
 export function envelope(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
     const given = c.req.header('x-request-id') ?? '';
     const requestId = saneId.test(given) ? given : newId('req');
     c.set('requestId', requestId);
+    c.set('trace', newTrace());
     const startedAt = performance.now();
     await next();
     c.header('X-Request-Id', requestId);
+    const trace = c.get('trace');
+    c.header('traceparent', formatTrace(trace));
+    if (trace.state !== null) c.header('tracestate', trace.state);
     for (const [name, value] of Object.entries(securityHeaders)) c.header(name, value);
     const ms = Math.round((performance.now() - startedAt) * 10) / 10;
     const principal = (c.get('principal') as Principal | undefined)?.id;
     const { method, path } = c.req;
     // Whatever watches the process asks every few seconds; its questions would drown the others.
     const level = path === '/healthz' || path === '/readyz' ? 'debug' : 'info';
-    deps.log[level]({ requestId, method, path, status: c.res.status, ms, principal }, 'request');
+    const { traceId } = trace;
+    deps.log[level]({ requestId, traceId, method, path, status: c.res.status, ms, principal }, 'request');
   };
 }
 
@@ -42,11 +49,14 @@ export function handleError(deps: ApiDeps): ErrorHandler<ApiEnv> {
 }
 
 function answerProblem(deps: ApiDeps, c: ApiContext, error: unknown): Response {
-  const problem = toProblem(error, c.get('requestId'));
+  const { traceId } = c.get('trace');
+  const problem = { ...toProblem(error, c.get('requestId')), traceId };
+  const { requestId, code } = problem;
   if (problem.status >= 500)
-    deps.log.error({ requestId: problem.requestId, code: problem.code, err: describeError(error) }, 'failed');
+    deps.log.error({ requestId, traceId, code, err: describeError(error) }, 'failed');
   if (problem.code === 'UNAUTHENTICATED') c.header('WWW-Authenticate', 'Bearer realm="dreamnet"');
   if (problem.status === 503) c.header('Retry-After', '2');
+  c.header('X-Robots-Tag', 'noindex');
   return c.body(JSON.stringify(problem), problem.status, { 'Content-Type': 'application/problem+json' });
 }
 

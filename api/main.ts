@@ -6,10 +6,12 @@ import { requireCurrentSchema } from '../db/migrate.ts';
 import { type ApiConfig, parseApiConfig } from '../domain/config.ts';
 import { DomainError, isRefusal } from '../domain/refusal.ts';
 import { createApp } from './app.ts';
+import type { Api, ApiDeps } from './context.ts';
 import { prepareFirstStart } from './first-start.ts';
 import { createOidc } from './oidc.ts';
 import { describeError, errorCode } from './problems.ts';
 import { readSecrets } from './secrets.ts';
+import { startUpkeep } from './upkeep.ts';
 import { openTemporal } from './temporal-connection.ts';
 import { createTemporal } from './temporal.ts';
 
@@ -83,7 +85,7 @@ function openOidc({ DREAMNET_OIDC_ISSUER: issuer, DREAMNET_OIDC_AUDIENCE: audien
   return createOidc({ issuer, audience, jwksUrl: rest.DREAMNET_OIDC_JWKS_URL ?? null, now: Date.now });
 }
 
-const app = createApp({
+const deps: ApiDeps = {
   database,
   temporal: createTemporal(connection, client),
   ...secrets,
@@ -93,9 +95,25 @@ const app = createApp({
   address,
   namespace,
   rawSignals: config.DREAMNET_RAW_SIGNALS === 'accept',
+  http: {
+    corsOrigins: config.DREAMNET_CORS_ORIGINS,
+    trustedProxies: config.DREAMNET_TRUSTED_PROXIES,
+    addressLimitPerMinute: config.DREAMNET_ADDRESS_LIMIT_PER_MINUTE,
+  },
   log,
   now: Date.now,
-});
+};
+
+function buildApp(): Api {
+  try {
+    return createApp(deps);
+  } catch (error) {
+    return stop(explainStart(error), 2);
+  }
+}
+
+const app = buildApp();
+const upkeep = startUpkeep(deps);
 
 const server = serve({ fetch: app.fetch, hostname: config.DREAMNET_HOST, port: config.PORT }, ({ port }) => {
   process.stdout.write(`${JSON.stringify({ ready: true, port })}\n`);
@@ -126,6 +144,7 @@ async function end(signal: string): Promise<void> {
   });
   clearTimeout(tooLong);
   clearInterval(sweep);
+  await upkeep.stop();
   await Promise.allSettled([database.close(), connection.close()]);
   process.exit(0);
 }

@@ -70,6 +70,7 @@ export const problemSchema = z
     detail: z.string(),
     code: z.enum(problemCodes),
     requestId: z.string(),
+    traceId: z.string(),
     details: anyObject.optional(),
   })
   .openapi('Problem');

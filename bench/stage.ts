@@ -52,6 +52,8 @@ export async function openStage({ config, log, ending }: StageInput): Promise<St
     closing.push(() => connection.close());
     const database = openDatabase(stack.databaseUrl, { name: 'dreamnet-bench', connections: 4 });
     closing.push(() => database.close());
+    // A measurement asks more in a minute than any tier allows.
+    await database.log`update principals set tier = 'unmetered' where id in ('prn_admin', 'prn_operator')`;
     const withKeyIn = (file: string): Caller =>
       createCaller({ api: stack.urls.api, key: readFileSync(file, 'utf8').trim(), signal });
     return {

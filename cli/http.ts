@@ -10,6 +10,7 @@ export type Api = {
   url: string;
   get(path: string, query?: Query): Promise<Reply>;
   post(path: string, body: object, headers?: Record<string, string>, withinMs?: number): Promise<Reply>;
+  put(path: string, body: object): Promise<Reply>;
   patch(path: string, body: object): Promise<Reply>;
 };
 
@@ -21,7 +22,7 @@ export type ApiOptions = { url: string; key: string | null; out: Output; stop: A
 /** The API behind an address: every call ends in time, as a reply or as a CliError. */
 export function createApi({ url, key, out, stop }: ApiOptions): Api {
   async function call(
-    method: 'GET' | 'POST' | 'PATCH',
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH',
     path: string,
     body: string | null,
     headers: Record<string, string>,
@@ -51,11 +52,13 @@ export function createApi({ url, key, out, stop }: ApiOptions): Api {
     }
   }
 
+  const json = { 'content-type': 'application/json' };
   return {
     url,
     get: (path, query = {}) => call('GET', path + queryText(query), null, {}),
     post: (path, body, headers = {}, withinMs = usualMs) =>
       call('POST', path, JSON.stringify(body), { ...asJson, ...headers }, withinMs),
+    put: (path, body) => call('PUT', path, JSON.stringify(body), asJson),
     patch: (path, body) => call('PATCH', path, JSON.stringify(body), asJson),
   };
 }

@@ -45,6 +45,21 @@ export const root: CommandDef = defineCommand({
       async () => (await import('./commands/principal.ts')).principalCommands,
     ),
     key: group('key', 'Issue and revoke keys', async () => (await import('./commands/key.ts')).keyCommands),
+    control: group(
+      'control',
+      'Switch parts of the API off or on, and limit them',
+      async () => (await import('./commands/control.ts')).controlCommands,
+    ),
+    tier: group(
+      'tier',
+      'What a principal may use in a minute',
+      async () => (await import('./commands/tier.ts')).tierCommands,
+    ),
+    security: group(
+      'security',
+      'Threats, blocks and risk',
+      async () => (await import('./commands/security.ts')).securityCommands,
+    ),
     status: async () => (await import('./commands/status.ts')).statusCommand,
     me: async () => (await import('./commands/me.ts')).meCommand,
   },

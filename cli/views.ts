@@ -162,6 +162,41 @@ export type Agent = {
 export type Principal = { id: string; kind: string; name: string; role: string; status: string };
 export type Me = Omit<Principal, 'status'> & { permissions: string[]; agentId: string | null };
 
+export type Cluster = {
+  name: string;
+  enabled: boolean;
+  requiredFeature: string | null;
+  perMinute: number | null;
+  reason: string | null;
+  updatedBy: string | null;
+  alwaysOn: boolean;
+};
+export type Tier = {
+  name: string;
+  perMinute: number | null;
+  eventsPerMinute: number | null;
+  bytesPerMinute: number | null;
+  features: string[];
+};
+type ShieldSubject = { kind: string; id: string; address: string | null };
+export type Threat = {
+  id: string;
+  kind: string;
+  subject: ShieldSubject;
+  severity: string;
+  count: number;
+  state: string;
+  lastAt: string;
+};
+export type Block = {
+  id: string;
+  subject: ShieldSubject;
+  reason: string;
+  placedBy: string;
+  until: string;
+  inForce: boolean;
+};
+
 export type Status = {
   tasks: Record<string, number>;
   openApprovals: number;

@@ -66,10 +66,10 @@ export async function findKey(db: Db, keyId: string): Promise<KeyFacts | null> {
 
 /** The row as the rules see it. */
 export function actorOf(row: KnownPrincipal): Principal {
-  const { id, kind, name, role, owner } = row;
+  const { id, kind, name, role, owner, tier } = row;
   const { rolePermissions, grants } = row.rights;
   const held = effectivePermissions({ role, permissions: rolePermissions }, grants);
-  return { id, kind, name, role, person: owner ?? id, permissions: held };
+  return { id, kind, name, role, person: owner ?? id, permissions: held, tier };
 }
 
 async function readPrincipal(db: Db, where: SQL): Promise<KnownPrincipal | null> {

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
-const everyMs = 50;
+// 600 questions a minute stay below what a founder may ask.
+const everyMs = 100;
 const defaultTimeoutMs = 30_000;
 
 /** Throws a sentence about the world when it is not as it has to be. */

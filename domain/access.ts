@@ -110,6 +110,8 @@ export type Principal = {
   role: string;
   person: string;
   permissions: readonly string[];
+  /** Name of the tier; without one it is the lowest. */
+  tier?: string;
 };
 
 /** A scope is a target or the beginning of one with a `*` behind it. */

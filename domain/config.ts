@@ -31,6 +31,20 @@ const settings = z.object({
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });
 
+const list = z
+  .string()
+  .default('')
+  .transform((text) =>
+    text
+      .split(',')
+      .map((part) => part.trim())
+      .filter((part) => part !== ''),
+  );
+
+function isOrigin(text: string): boolean {
+  return /^https?:\/\/(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?$/.test(text);
+}
+
 const apiSettings = settings.extend({
   PORT: z.coerce.number().int().min(0).max(65535).default(8080),
   DREAMNET_HOST: z.string().default('127.0.0.1'),
@@ -44,6 +58,11 @@ const apiSettings = settings.extend({
   DREAMNET_OIDC_ISSUER: trustedUrl.optional(),
   DREAMNET_OIDC_AUDIENCE: z.string().min(1).max(200).optional(),
   DREAMNET_OIDC_JWKS_URL: trustedUrl.optional(),
+  DREAMNET_CORS_ORIGINS: list.refine((origins) => origins.every(isOrigin), {
+    error: 'is a list of exact origins such as https://console.example, separated by commas; * is not one',
+  }),
+  DREAMNET_TRUSTED_PROXIES: list,
+  DREAMNET_ADDRESS_LIMIT_PER_MINUTE: z.coerce.number().int().min(1).max(1_000_000).default(100),
 });
 
 const apiConfig = apiSettings

@@ -58,7 +58,7 @@ const create = createRoute({
   path: '/v1/agents',
   tags: ['agents'],
   summary: 'Registers an agent, with a principal and a key of its own',
-  ...guard('agents:write'),
+  ...guard('agents:write', { secretAnswer: true }),
   request: { body: body(agentInput) },
   responses: {
     201: answer(

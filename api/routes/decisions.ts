@@ -63,7 +63,7 @@ const ticketRoute = createRoute({
   path: '/v1/approvals/{id}/tickets',
   tags: ['approvals'],
   summary: 'Makes a one-use ticket that lets a Temporal signal carry this decision',
-  ...guard(['approvals:decide', 'approvals:break-glass']),
+  ...guard(['approvals:decide', 'approvals:break-glass'], { secretAnswer: true }),
   request: { params: idParams, body: body(z.strictObject({ ...said, digest: digestSeen.optional() })) },
   responses: {
     201: answer(

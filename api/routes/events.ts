@@ -15,9 +15,11 @@ import {
 import { refuse } from '../../domain/refusal.ts';
 import { guard } from '../auth.ts';
 import { maxBatchBytes } from '../body.ts';
+import type { Chain } from '../chain.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { createEventWriter } from '../event-writer.ts';
 import { requireReach } from '../object-scope.ts';
+import { spend } from '../middleware/tier.ts';
 import { decodeCursor, encodeCursor, cutPage, logPlace, pageOf, pageQuery } from '../paging.ts';
 import { ProblemError, throwRefusal } from '../problems.ts';
 import { answer, anyObject, body, idParams, instant, jsonObject, queryText } from '../schemas.ts';
@@ -151,6 +153,18 @@ async function requireOwnSource(deps: ApiDeps, principal: Principal, inputs: Eve
   }
 }
 
+/** Shield, notifications and risk scores act on these: only this system itself says them (SEC-004). */
+function refuseOwnWords(inputs: EventInput[]): void {
+  const claimed = inputs.find(({ type }) => type.startsWith('security.'));
+  if (claimed !== undefined)
+    throwRefusal(
+      refuse(
+        'FORBIDDEN',
+        `Events of the type ${claimed.type} come from the system itself; use a type of your own.`,
+      ),
+    );
+}
+
 function requireSmallPayloads(inputs: EventInput[]): void {
   const large = inputs.findIndex(({ payload, metadata }) =>
     [payload, metadata].some((part) => Buffer.byteLength(JSON.stringify(part)) > maxPayloadBytes),
@@ -177,7 +191,7 @@ function fits(row: EventRow, filter: EventFilter): boolean {
   );
 }
 
-export function addEventRoutes(app: Api, deps: ApiDeps): void {
+export function addEventRoutes(app: Api, deps: ApiDeps, chain: Chain): void {
   const { db, log } = deps.database;
   const appendOne = createEventWriter((inputs) => appendEvents(log, inputs));
 
@@ -197,7 +211,10 @@ export function addEventRoutes(app: Api, deps: ApiDeps): void {
     const said = c.req.valid('json');
     const inputs = Array.isArray(said) ? said : [said];
     requireSmallPayloads(inputs);
+    refuseOwnWords(inputs);
     await requireOwnSource(deps, c.get('principal'), inputs);
+    const bytes = (await c.req.arrayBuffer()).byteLength;
+    await spend(c, chain, { events: inputs.length, bytes });
     if (!Array.isArray(said)) return c.json(await appendOne(said), 202);
     return c.json({ accepted: await appendEvents(log, inputs) }, 202);
   });

@@ -54,7 +54,7 @@ const issue = createRoute({
   path: '/v1/keys',
   tags: ['access'],
   summary: 'Issues a key',
-  ...guard('access:write'),
+  ...guard('access:write', { secretAnswer: true }),
   request: {
     body: body(
       z.strictObject({
@@ -84,7 +84,7 @@ const rotate = createRoute({
   path: '/v1/keys/{id}/rotate',
   tags: ['access'],
   summary: "Replaces a key by a new one; both are valid for a while. One's own, or with access:write any",
-  ...guard('authenticated'),
+  ...guard('authenticated', { secretAnswer: true }),
   request: {
     params: idParams,
     body: optionalBody(

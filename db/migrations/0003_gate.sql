@@ -33,6 +33,46 @@ CREATE TABLE "roles" (
 	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "clusters" (
+	"name" text PRIMARY KEY NOT NULL,
+	"enabled" boolean DEFAULT true NOT NULL,
+	"required_feature" text,
+	"per_minute" integer,
+	"reason" text,
+	"updated_by" text,
+	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "idempotency_keys" (
+	"principal_id" text NOT NULL,
+	"route" text NOT NULL,
+	"key" text NOT NULL,
+	"request_hash" text NOT NULL,
+	"state" text NOT NULL,
+	"claim" text NOT NULL,
+	"answer" jsonb,
+	"locked_until" timestamp (3) with time zone NOT NULL,
+	"expires_at" timestamp (3) with time zone NOT NULL,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "idempotency_keys_principal_id_route_key_pk" PRIMARY KEY("principal_id","route","key")
+);
+--> statement-breakpoint
+CREATE TABLE "limit_counters" (
+	"key" text PRIMARY KEY NOT NULL,
+	"points" integer DEFAULT 0 NOT NULL,
+	"expire" timestamp (3) with time zone
+);
+--> statement-breakpoint
+CREATE TABLE "tiers" (
+	"name" text PRIMARY KEY NOT NULL,
+	"per_minute" integer,
+	"events_per_minute" integer,
+	"bytes_per_minute" integer,
+	"features" jsonb DEFAULT '[]'::jsonb NOT NULL,
+	"updated_by" text,
+	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "policies" (
 	"id" text PRIMARY KEY NOT NULL,
 	"name" text NOT NULL,
@@ -67,6 +107,39 @@ CREATE TABLE "kill_switches" (
 	"release_per_minute" integer DEFAULT 30 NOT NULL,
 	"last_released_at" timestamp (3) with time zone,
 	"drained" integer DEFAULT 0 NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "blocks" (
+	"id" text PRIMARY KEY NOT NULL,
+	"subject_kind" text NOT NULL,
+	"subject_id" text NOT NULL,
+	"address" text,
+	"reason" text NOT NULL,
+	"threat_id" text,
+	"placed_by" text NOT NULL,
+	"until" timestamp (3) with time zone NOT NULL,
+	"lifted_at" timestamp (3) with time zone,
+	"lifted_by" text,
+	"lifted_because" text,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "threats" (
+	"id" text PRIMARY KEY NOT NULL,
+	"kind" text NOT NULL,
+	"subject_kind" text NOT NULL,
+	"subject_id" text NOT NULL,
+	"address" text DEFAULT '' NOT NULL,
+	"severity" text NOT NULL,
+	"count" integer NOT NULL,
+	"state" text NOT NULL,
+	"evidence" jsonb NOT NULL,
+	"first_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"last_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"expires_at" timestamp (3) with time zone NOT NULL,
+	"closed_at" timestamp (3) with time zone,
+	"closed_by" text,
+	"closed_because" text
 );
 --> statement-breakpoint
 ALTER TABLE "keys" ADD COLUMN "scopes" jsonb;--> statement-breakpoint
@@ -111,8 +184,16 @@ ALTER TABLE "tasks" ADD COLUMN "released_at" timestamp (3) with time zone;--> st
 ALTER TABLE "grants" ADD CONSTRAINT "grants_principal_id_principals_id_fk" FOREIGN KEY ("principal_id") REFERENCES "public"."principals"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "group_members" ADD CONSTRAINT "group_members_group_name_groups_name_fk" FOREIGN KEY ("group_name") REFERENCES "public"."groups"("name") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "group_members" ADD CONSTRAINT "group_members_principal_id_principals_id_fk" FOREIGN KEY ("principal_id") REFERENCES "public"."principals"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "blocks" ADD CONSTRAINT "blocks_threat_id_threats_id_fk" FOREIGN KEY ("threat_id") REFERENCES "public"."threats"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "grants_by_principal" ON "grants" USING btree ("principal_id");--> statement-breakpoint
 CREATE INDEX "groups_of_member" ON "group_members" USING btree ("principal_id");--> statement-breakpoint
+CREATE INDEX "idempotency_keys_by_end" ON "idempotency_keys" USING btree ("expires_at");--> statement-breakpoint
+CREATE INDEX "limit_counters_by_end" ON "limit_counters" USING btree ("expire");--> statement-breakpoint
+CREATE INDEX "blocks_by_end" ON "blocks" USING btree ("until");--> statement-breakpoint
+CREATE INDEX "blocks_by_time" ON "blocks" USING btree ("created_at","id");--> statement-breakpoint
+CREATE UNIQUE INDEX "threats_one_active" ON "threats" USING btree ("kind","subject_kind","subject_id","address") WHERE state = 'active';--> statement-breakpoint
+CREATE INDEX "threats_by_time" ON "threats" USING btree ("last_at","id");--> statement-breakpoint
+CREATE INDEX "threats_by_subject" ON "threats" USING btree ("subject_kind","subject_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "keys_one_successor" ON "keys" USING btree ("rotated_from") WHERE revoked_at is null;--> statement-breakpoint
 CREATE INDEX "approvals_by_expiry" ON "approvals" USING btree ("state","expires_at","id");--> statement-breakpoint
 CREATE INDEX "approvals_by_creation" ON "approvals" USING btree ("created_at","id");--> statement-breakpoint

@@ -13,6 +13,9 @@ BEGIN
     -- switch
     GRANT SELECT, INSERT, UPDATE ON kill_switches TO dreamnet_app;
     GRANT SELECT, UPDATE ON kill_switch_head TO dreamnet_app;
+    -- chain: counters and idempotency keys expire, so the application deletes them
+    GRANT SELECT, INSERT, UPDATE, DELETE ON limit_counters, idempotency_keys TO dreamnet_app;
+    GRANT SELECT, INSERT, UPDATE ON tiers, clusters, threats, blocks TO dreamnet_app;
   END IF;
 END $$;
 --> statement-breakpoint
@@ -34,3 +37,11 @@ END $$;
 -- Approvals of an earlier release have no target of their own; a switch over targets must find it.
 UPDATE approvals SET target = tasks.target, type = tasks.type
 FROM tasks WHERE tasks.id = approvals.subject_id AND approvals.target = '';
+--> statement-breakpoint
+-- chain: the tiers of domain/tier.ts
+INSERT INTO tiers (name, per_minute, events_per_minute, bytes_per_minute) VALUES
+  ('seed', 10, 100, 262144),
+  ('builder', 60, 1000, 4194304),
+  ('operator', 200, 10000, 33554432),
+  ('founder', 1000, 100000, 268435456),
+  ('unmetered', NULL, NULL, NULL);

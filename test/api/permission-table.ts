@@ -86,4 +86,15 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'POST /v1/keys': ['admin'],
   'POST /v1/keys/{id}/rotate': everybody,
   'POST /v1/keys/{id}/revoke': everybody,
+
+  'GET /v1/control': readers,
+  'PATCH /v1/control/{cluster}': ['admin'],
+  'GET /v1/tiers': readers,
+  'PUT /v1/tiers/{name}': ['admin'],
+  'GET /v1/security/threats': readers,
+  'POST /v1/security/threats/{id}/close': ['admin'],
+  'GET /v1/security/blocks': readers,
+  'POST /v1/security/blocks': ['admin'],
+  'POST /v1/security/blocks/{id}/lift': ['admin'],
+  'GET /v1/principals/{id}/risk': readers,
 };

@@ -20,6 +20,9 @@ describe('what is left out has a default', () => {
     expect(parseApiConfig(api)).toEqual({
       ...api,
       DREAMNET_DATA_DIR: '.dreamnet',
+      DREAMNET_CORS_ORIGINS: [],
+      DREAMNET_TRUSTED_PROXIES: [],
+      DREAMNET_ADDRESS_LIMIT_PER_MINUTE: 100,
       DREAMNET_TEMPORAL_UI_URL: 'http://127.0.0.1:8233',
       DREAMNET_RAW_SIGNALS: 'refuse',
       DREAMNET_HALO_COOLDOWN_MS: 60_000,
@@ -152,4 +155,22 @@ describe('what is wrong is named', () => {
     for (const name of ['DATABASE_URL', 'PORT', 'LOG_LEVEL']) expect(message).toContain(name);
     expect(message).not.toContain('my-secret');
   });
+});
+
+describe('the origins that may read answers', () => {
+  test('are a list of exact origins', () => {
+    const given = { ...api, DREAMNET_CORS_ORIGINS: 'https://a.example, http://127.0.0.1:5173' };
+    expect(parseApiConfig(given)).toMatchObject({
+      DREAMNET_CORS_ORIGINS: ['https://a.example', 'http://127.0.0.1:5173'],
+    });
+  });
+
+  test.each(['*', 'https://*.example', 'https://a.example/', 'a.example', 'null', 'https://a.example/path'])(
+    'are never %s',
+    (origin) => {
+      const refused = parseApiConfig({ ...api, DREAMNET_CORS_ORIGINS: origin });
+      expect(refused).toMatchObject({ refused: 'INVALID' });
+      expect(JSON.stringify(refused)).toContain('DREAMNET_CORS_ORIGINS');
+    },
+  );
 });

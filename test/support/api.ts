@@ -96,7 +96,14 @@ export type Answer = { status: number; body: Untyped; headers: Headers };
 export type Call = (
   method: string,
   path: string,
-  given?: { as?: string; body?: unknown; raw?: RawBody; headers?: Record<string, string> },
+  given?: {
+    as?: string;
+    body?: unknown;
+    raw?: RawBody;
+    headers?: Record<string, string>;
+    /** The address at the other end of the socket. */
+    from?: string;
+  },
 ) => Promise<Answer>;
 
 export type TestApi = { deps: ApiDeps; call: Call; temporal: FakeTemporal };
@@ -116,13 +123,14 @@ export function createTestApi(database: Database, given: Partial<ApiDeps> = {}):
     address: '127.0.0.1:7233',
     namespace: 'default',
     rawSignals: false,
+    http: { corsOrigins: [], trustedProxies: [], addressLimitPerMinute: 1_000_000 },
     log: pino({ level: 'silent' }, destination(2)),
     now: Date.now,
     ...given,
   };
   const app = createApp(deps);
-  const call: Call = async (method, path, { as, body, raw, headers = {} } = {}) => {
-    const response = await app.request(path, {
+  const call: Call = async (method, path, { as, body, raw, headers = {}, from } = {}) => {
+    const request: RequestInit = {
       method,
       headers: {
         ...(as === undefined ? {} : { authorization: `Bearer ${as}` }),
@@ -131,7 +139,9 @@ export function createTestApi(database: Database, given: Partial<ApiDeps> = {}):
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       ...(raw === undefined ? {} : { body: raw, duplex: 'half' }),
-    });
+    };
+    const socket = from === undefined ? {} : { incoming: { socket: { remoteAddress: from } } };
+    const response = await app.request(path, request, socket);
     const text = await response.text();
     const isJson = text !== '' && /json/.test(response.headers.get('content-type') ?? '');
     return { status: response.status, body: isJson ? JSON.parse(text) : text, headers: response.headers };

@@ -48,6 +48,7 @@ export async function createPeople(database: Database): Promise<People> {
       kind,
       name: `${name}-${suffix}`,
       role,
+      tier: 'unmetered',
       actor: 'test',
       opKey: `test:${id}`,
     });
