@@ -9,6 +9,7 @@ import { issuesOf } from './issues.ts';
 import { throwRefusal } from './problems.ts';
 import { addAccessRoutes } from './routes/access.ts';
 import { addAgentRoutes } from './routes/agents.ts';
+import { addAuditExportRoute } from './routes/audit-export.ts';
 import { addAuditRoutes } from './routes/audit.ts';
 import { addApprovalRoutes } from './routes/approvals.ts';
 import { addDecisionRoutes } from './routes/decisions.ts';
@@ -50,6 +51,7 @@ export function createApp(deps: ApiDeps): Api {
   addAgentRoutes(app, deps);
   addAccessRoutes(app, deps);
   addAuditRoutes(app, deps);
+  addAuditExportRoute(app, deps);
 
   const document = describeApi(app);
   const page = renderDocs(document);

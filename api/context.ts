@@ -4,6 +4,7 @@ import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Logger } from 'pino';
 import type { Database } from '../db/client.ts';
 import type { Principal } from '../domain/access.ts';
+import type { RefusalAudit } from './refusal-audit.ts';
 import type { TemporalPort } from './temporal.ts';
 
 export type ApiDeps = {
@@ -13,6 +14,10 @@ export type ApiDeps = {
   pepper: string;
   /** Private half of the key that signs decision tickets; it exists in this process only. */
   ticketKey: KeyObject;
+  /** Public halves, in PEM form, of the keys that sign heads of the audit. */
+  auditKeys: string[];
+  /** Writes into the audit who was refused what. */
+  refusals: RefusalAudit;
   /** Root of the secrets that HTTP agents check signatures with. */
   agentRoot: string;
   /** Base address of Temporal's Web UI, without a slash at its end. */

@@ -41,10 +41,11 @@ export function handleError(deps: ApiDeps): ErrorHandler<ApiEnv> {
   return (error, c) => answerProblem(deps, c, error);
 }
 
-function answerProblem(deps: ApiDeps, c: ApiContext, error: unknown): Response {
+async function answerProblem(deps: ApiDeps, c: ApiContext, error: unknown): Promise<Response> {
   const problem = toProblem(error, c.get('requestId'));
   if (problem.status >= 500)
     deps.log.error({ requestId: problem.requestId, code: problem.code, err: describeError(error) }, 'failed');
+  await deps.refusals.note(c, problem);
   if (problem.code === 'UNAUTHENTICATED') c.header('WWW-Authenticate', 'Bearer realm="dreamnet"');
   if (problem.status === 503) c.header('Retry-After', '2');
   return c.body(JSON.stringify(problem), problem.status, { 'Content-Type': 'application/problem+json' });

@@ -1,13 +1,15 @@
 import { serve } from '@hono/node-server';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { destination, pino } from 'pino';
+import { destination } from 'pino';
 import { openDatabase } from '../db/client.ts';
 import { requireCurrentSchema } from '../db/migrate.ts';
 import { type ApiConfig, parseApiConfig } from '../domain/config.ts';
 import { DomainError, isRefusal } from '../domain/refusal.ts';
 import { createApp } from './app.ts';
+import { createLog } from './log.ts';
 import { prepareFirstStart } from './first-start.ts';
 import { describeError, errorCode } from './problems.ts';
+import { createRefusalAudit } from './refusal-audit.ts';
 import { readSecrets } from './secrets.ts';
 import { openTemporal } from './temporal-connection.ts';
 import { createTemporal } from './temporal.ts';
@@ -30,6 +32,7 @@ function readAllSecrets(config: ApiConfig) {
       pepper: config.DREAMNET_KEY_PEPPER_FILE,
       agentRoot: config.DREAMNET_AGENT_ROOT_FILE,
       ticketKey: config.DREAMNET_TICKET_PRIVATE_KEY_FILE,
+      auditKeys: config.DREAMNET_AUDIT_PUBLIC_KEY_FILE,
     });
   } catch (error) {
     return stop(error instanceof Error ? error.message : String(error), 2);
@@ -38,7 +41,7 @@ function readAllSecrets(config: ApiConfig) {
 
 const config = readConfig();
 const secrets = readAllSecrets(config);
-const log = pino({ level: config.LOG_LEVEL, base: { process: 'api' } }, destination(2));
+const log = createLog(config.LOG_LEVEL, destination(2));
 const database = openDatabase(config.DATABASE_URL, { name: 'dreamnet-api' });
 
 function explainStart(error: unknown): string {
@@ -76,8 +79,10 @@ const { connection, client } = openTemporal(
 if (config.DREAMNET_RAW_SIGNALS === 'accept')
   log.warn('DREAMNET_RAW_SIGNALS=accept: anyone who reaches Temporal can approve. For local play only.');
 
+const refusals = createRefusalAudit({ database, log });
 const app = createApp({
   database,
+  refusals,
   temporal: createTemporal(connection, client),
   ...secrets,
   uiUrl: config.DREAMNET_TEMPORAL_UI_URL.replace(/\/+$/, ''),
@@ -117,6 +122,7 @@ async function end(signal: string): Promise<void> {
   });
   clearTimeout(tooLong);
   clearInterval(sweep);
+  await refusals.flush();
   await Promise.allSettled([database.close(), connection.close()]);
   process.exit(0);
 }

@@ -10,6 +10,8 @@ export type Api = {
   url: string;
   get(path: string, query?: Query): Promise<Reply>;
   post(path: string, body: object, headers?: Record<string, string>): Promise<Reply>;
+  /** The body as it comes, for answers that are too long for one text; only its first byte has a deadline. */
+  stream(path: string, query?: Query): AsyncGenerator<Uint8Array, undefined, undefined>;
 };
 
 const deadlineMs = 15_000;
@@ -48,8 +50,31 @@ export function createApi({ url, key, out, stop }: ApiOptions): Api {
     }
   }
 
+  async function* stream(path: string, query: Query): AsyncGenerator<Uint8Array, undefined, undefined> {
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), deadlineMs);
+    const done = out.waiting(`waiting for ${url}${path}`);
+    try {
+      const answer = await fetch(`${url}${path}${queryText(query)}`, {
+        headers: key === null ? {} : { authorization: `Bearer ${key}` },
+        redirect: 'manual',
+        signal: AbortSignal.any([late.signal, stop]),
+      });
+      clearTimeout(timer);
+      if (!answer.ok || answer.body === null) read(answer, await answer.text(), url);
+      else yield* answer.body;
+    } catch (error) {
+      if (stop.aborted || !isConnectionFault(error, late.signal)) throw error;
+      throw localError('unavailable', describe(error, late.signal, url), advice('GET', late.signal));
+    } finally {
+      clearTimeout(timer);
+      done();
+    }
+  }
+
   return {
     url,
+    stream: (path, query = {}) => stream(path, query),
     get: (path, query = {}) => call('GET', path + queryText(query), null, {}),
     post: (path, body, headers = {}) =>
       call('POST', path, JSON.stringify(body), { 'content-type': 'application/json', ...headers }),

@@ -1,7 +1,6 @@
 import { sql, type SQL } from 'drizzle-orm';
 import { categoryOf, defaultPriority, type NewEvent } from '../domain/events.ts';
 import { canonical, type JsonObject } from '../domain/json.ts';
-import type { Refusal } from '../domain/refusal.ts';
 import type { Db } from './client.ts';
 import { derivedId } from './ids.ts';
 
@@ -143,7 +142,7 @@ export async function auditRefusal(
   db: Db,
   opKey: string,
   audit: AuditStatement,
-  refusal: Refusal,
+  refusal: { refused: string; message: string },
 ): Promise<void> {
   const detail = { ...audit.detail, code: refusal.refused, message: refusal.message };
   const body = canonical({ ...statement(audit), outcome: 'refused', opKey, detail });

@@ -2,6 +2,7 @@ import { and, eq, sql } from 'drizzle-orm';
 import { eventTypes } from '../domain/events.ts';
 import { taskWorkflowId } from '../domain/names.ts';
 import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
+import { approvalsNeeded } from '../domain/policy.ts';
 import { checkRetry, type TaskState } from '../domain/task.ts';
 import { getAgent } from './agents.ts';
 import { getApproval } from './approvals.ts';
@@ -100,7 +101,13 @@ export async function retryTask(
       action: 'task.retry',
       subjectKind: 'task',
       subjectId: task.id,
-      detail: { run, approvalStands: renewed === null },
+      detail: {
+        run,
+        approvalStands: renewed === null,
+        approvalId: renewed ?? task.approvalId,
+        digest: currentDigest,
+        required: approvalsNeeded(policy.rule),
+      },
     },
     result: sql`jsonb_build_object('state', changed.state, 'run', changed.run, 'workflowId', changed.workflow_id)`,
   });

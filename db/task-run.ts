@@ -2,7 +2,7 @@ import { and, eq, sql } from 'drizzle-orm';
 import type { ExecutorConfig, TemporalConfig } from '../domain/agent.ts';
 import { eventTypes } from '../domain/events.ts';
 import type { JsonObject } from '../domain/json.ts';
-import type { Policy } from '../domain/policy.ts';
+import { approvalsNeeded, type Policy } from '../domain/policy.ts';
 import { refuse, type Refusal } from '../domain/refusal.ts';
 import { checkDispatch, type Executor, type ExecutorBinding, type TaskState } from '../domain/task.ts';
 import { getAgent } from './agents.ts';
@@ -284,7 +284,13 @@ async function voidApproval(
       action: 'approval.void',
       subjectKind: 'approval',
       subjectId: task.approvalId,
-      detail: { task: task.id, because, newApprovalId: newApproval },
+      detail: {
+        task: task.id,
+        because,
+        newApprovalId: newApproval,
+        digest: currentDigest,
+        required: approvalsNeeded(policy.rule),
+      },
     },
     result: sql`jsonb_build_object('approvalId', changed.approval_id, 'expiresInMs', ${policy.rule.expiresInMs}::bigint,
                                    'because', ${because}::text)`,

@@ -49,6 +49,15 @@ CREATE TABLE "policies" (
 	CONSTRAINT "policies_version_unique" UNIQUE("version")
 );
 --> statement-breakpoint
+CREATE TABLE "audit_anchors" (
+	"chain_no" bigint PRIMARY KEY NOT NULL,
+	"hash" text NOT NULL,
+	"installation" text NOT NULL,
+	"at" timestamp (3) with time zone NOT NULL,
+	"key_id" text NOT NULL,
+	"signature" text NOT NULL
+);
+--> statement-breakpoint
 ALTER TABLE "keys" ADD COLUMN "scopes" jsonb;--> statement-breakpoint
 ALTER TABLE "keys" ADD COLUMN "issued_by" text;--> statement-breakpoint
 ALTER TABLE "keys" ADD COLUMN "rotated_from" text;--> statement-breakpoint

@@ -54,6 +54,7 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'GET /v1/principals': ['admin'],
   'POST /v1/principals': ['admin'],
   'GET /v1/audit': readers,
+  'GET /v1/audit/export': readers,
   'GET /v1/keys': ['admin'],
   'POST /v1/keys': ['admin'],
   'POST /v1/keys/{id}/revoke': ['admin'],
