@@ -18,7 +18,7 @@ RUN apt-get update \
   && apt-get install -y --no-install-recommends ca-certificates \
   && rm -rf /var/lib/apt/lists/* \
   && install -d -o node -g node -m 0711 /var/lib/dreamnet \
-  && install -d -o node -g node -m 0700 /var/lib/dreamnet/keys
+  && install -d -o node -g node -m 0700 /var/lib/dreamnet/keys /var/lib/dreamnet/audit
 WORKDIR /app
 COPY --from=build /app /app
 ENV NODE_ENV=production DREAMNET_DATA_DIR=/var/lib/dreamnet DREAMNET_HOST=0.0.0.0 PORT=8080

@@ -18,6 +18,7 @@ import { joinTrace } from './middleware/trace.ts';
 import { throwRefusal } from './problems.ts';
 import { addAccessRoutes } from './routes/access.ts';
 import { addAgentRoutes } from './routes/agents.ts';
+import { addAuditExportRoute } from './routes/audit-export.ts';
 import { addAuditRoutes } from './routes/audit.ts';
 import { addApprovalChangeRoutes } from './routes/approval-changes.ts';
 import { addApprovalRoutes } from './routes/approvals.ts';
@@ -80,6 +81,7 @@ export function createApp(deps: ApiDeps): Api {
   addAuditRoutes(app, deps);
   addControlRoutes(app, deps, chain);
   addSecurityRoutes(app, deps, chain);
+  addAuditExportRoute(app, deps);
 
   const document = describeApi(app);
   const page = renderDocs(document);

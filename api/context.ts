@@ -8,6 +8,7 @@ import type { Principal } from '../domain/access.ts';
 import type { Oidc } from './oidc.ts';
 import type { Tier } from '../domain/tier.ts';
 import type { Trace } from '../domain/trace.ts';
+import type { RefusalAudit } from './refusal-audit.ts';
 import type { TemporalPort } from './temporal.ts';
 
 export type ApiDeps = {
@@ -21,6 +22,10 @@ export type ApiDeps = {
   oidc: Oidc | null;
   /** Private half of the key that signs decision tickets; it exists in this process only. */
   ticketKey: KeyObject;
+  /** Public halves, in PEM form, of the keys that sign heads of the audit. */
+  auditKeys: string[];
+  /** Writes into the audit who was refused what. */
+  refusals: RefusalAudit;
   /** Root of the secrets that HTTP agents check signatures with. */
   agentRoot: string;
   /** Base address of Temporal's Web UI, without a slash at its end. */

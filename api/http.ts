@@ -48,12 +48,13 @@ export function handleError(deps: ApiDeps): ErrorHandler<ApiEnv> {
   return (error, c) => answerProblem(deps, c, error);
 }
 
-function answerProblem(deps: ApiDeps, c: ApiContext, error: unknown): Response {
+async function answerProblem(deps: ApiDeps, c: ApiContext, error: unknown): Promise<Response> {
   const { traceId } = c.get('trace');
   const problem = { ...toProblem(error, c.get('requestId')), traceId };
   const { requestId, code } = problem;
   if (problem.status >= 500)
     deps.log.error({ requestId, traceId, code, err: describeError(error) }, 'failed');
+  await deps.refusals.note(c, problem);
   if (problem.code === 'UNAUTHENTICATED') c.header('WWW-Authenticate', 'Bearer realm="dreamnet"');
   if (problem.status === 503) c.header('Retry-After', '2');
   c.header('X-Robots-Tag', 'noindex');

@@ -1,15 +1,17 @@
 import { serve } from '@hono/node-server';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { destination, pino } from 'pino';
+import { destination } from 'pino';
 import { openDatabase } from '../db/client.ts';
 import { requireCurrentSchema } from '../db/migrate.ts';
 import { type ApiConfig, parseApiConfig } from '../domain/config.ts';
 import { DomainError, isRefusal } from '../domain/refusal.ts';
 import { createApp } from './app.ts';
 import type { Api, ApiDeps } from './context.ts';
+import { createLog } from './log.ts';
 import { prepareFirstStart } from './first-start.ts';
 import { createOidc } from './oidc.ts';
 import { describeError, errorCode } from './problems.ts';
+import { createRefusalAudit } from './refusal-audit.ts';
 import { readSecrets } from './secrets.ts';
 import { startUpkeep } from './upkeep.ts';
 import { openTemporal } from './temporal-connection.ts';
@@ -33,6 +35,7 @@ function readAllSecrets(config: ApiConfig) {
       pepper: config.DREAMNET_KEY_PEPPER_FILE,
       agentRoot: config.DREAMNET_AGENT_ROOT_FILE,
       ticketKey: config.DREAMNET_TICKET_PRIVATE_KEY_FILE,
+      auditKeys: config.DREAMNET_AUDIT_PUBLIC_KEY_FILE,
     });
   } catch (error) {
     return stop(error instanceof Error ? error.message : String(error), 2);
@@ -41,7 +44,7 @@ function readAllSecrets(config: ApiConfig) {
 
 const config = readConfig();
 const secrets = readAllSecrets(config);
-const log = pino({ level: config.LOG_LEVEL, base: { process: 'api' } }, destination(2));
+const log = createLog(config.LOG_LEVEL, destination(2));
 const database = openDatabase(config.DATABASE_URL, { name: 'dreamnet-api' });
 
 function explainStart(error: unknown): string {
@@ -85,8 +88,10 @@ function openOidc({ DREAMNET_OIDC_ISSUER: issuer, DREAMNET_OIDC_AUDIENCE: audien
   return createOidc({ issuer, audience, jwksUrl: rest.DREAMNET_OIDC_JWKS_URL ?? null, now: Date.now });
 }
 
+const refusals = createRefusalAudit({ database, log });
 const deps: ApiDeps = {
   database,
+  refusals,
   temporal: createTemporal(connection, client),
   ...secrets,
   keyEnvironment: config.DREAMNET_KEY_ENVIRONMENT,
@@ -145,6 +150,7 @@ async function end(signal: string): Promise<void> {
   clearTimeout(tooLong);
   clearInterval(sweep);
   await upkeep.stop();
+  await refusals.flush();
   await Promise.allSettled([database.close(), connection.close()]);
   process.exit(0);
 }

@@ -80,6 +80,14 @@ export function answer<S extends z.ZodType>(description: string, schema: S) {
   return { description, content: { 'application/json': { schema } } };
 }
 
+/** An answer of JSON lines. That its content may be missing is said for the type only: such a route answers as it likes. */
+export function lineAnswer(description: string): {
+  description: string;
+  content?: Record<string, { schema: z.ZodType }>;
+} {
+  return { description, content: { 'application/x-ndjson': { schema: z.string() } } };
+}
+
 /** The body of a route, as its description wants it. */
 export function body<S extends z.ZodType>(schema: S) {
   return { required: true, content: { 'application/json': { schema } } };

@@ -1,8 +1,8 @@
-import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { DomainError, refuse } from '../domain/refusal.ts';
 
-export type ApiSecrets = { pepper: string; agentRoot: string; ticketKey: KeyObject };
+export type ApiSecrets = { pepper: string; agentRoot: string; ticketKey: KeyObject; auditKeys: string[] };
 
 const minLength = 32;
 
@@ -25,7 +25,12 @@ function readLongSecret(name: string, path: string): string {
 }
 
 /** Reads the secrets from their files; one that is missing, short or used twice stops the start. */
-export function readSecrets(paths: { pepper: string; agentRoot: string; ticketKey: string }): ApiSecrets {
+export function readSecrets(paths: {
+  pepper: string;
+  agentRoot: string;
+  ticketKey: string;
+  auditKeys: string;
+}): ApiSecrets {
   const pepper = readLongSecret('DREAMNET_KEY_PEPPER_FILE', paths.pepper);
   const agentRoot = readLongSecret('DREAMNET_AGENT_ROOT_FILE', paths.agentRoot);
   if (pepper === agentRoot)
@@ -35,7 +40,8 @@ export function readSecrets(paths: { pepper: string; agentRoot: string; ticketKe
         'DREAMNET_KEY_PEPPER_FILE and DREAMNET_AGENT_ROOT_FILE hold the same secret; make one for each.',
       ),
     );
-  return { pepper, agentRoot, ticketKey: readTicketKey(paths.ticketKey) };
+  const ticketKey = readTicketKey(paths.ticketKey);
+  return { pepper, agentRoot, ticketKey, auditKeys: readAuditKeys(paths.auditKeys) };
 }
 
 function readTicketKey(path: string): KeyObject {
@@ -50,4 +56,19 @@ function readTicketKey(path: string): KeyObject {
   throw new DomainError(
     refuse('INVALID', `${name}: ${path} does not hold an Ed25519 private key in PEM form.`),
   );
+}
+
+/** One public key behind the other: the newest signs, the older ones signed what is there. */
+function readAuditKeys(path: string): string[] {
+  const name = 'DREAMNET_AUDIT_PUBLIC_KEY_FILE';
+  const blocks =
+    readSecret(name, path).match(/-----BEGIN PUBLIC KEY-----[^-]+-----END PUBLIC KEY-----/g) ?? [];
+  try {
+    const keys = blocks.map((pem) => createPublicKey(pem));
+    if (keys.length > 0 && keys.every((key) => key.asymmetricKeyType === 'ed25519'))
+      return keys.map((key) => key.export({ type: 'spki', format: 'pem' }).toString());
+  } catch {
+    // Said below.
+  }
+  throw new DomainError(refuse('INVALID', `${name}: ${path} does not hold Ed25519 public keys in PEM form.`));
 }

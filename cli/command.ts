@@ -25,6 +25,8 @@ type Definition<T extends ArgsDef> = {
   name: string;
   about: string;
   args: T;
+  /** True for arguments with which no API is asked: then no key is needed. */
+  isOffline?: (args: ParsedArgs<T>) => boolean;
   run: (session: Session, args: ParsedArgs<T>) => Promise<Exit | undefined>;
 };
 
@@ -37,9 +39,11 @@ export function command<const T extends ArgsDef>(def: Definition<T>): CommandDef
       const { settings, stop } = context.data as Surroundings;
       const given = context.args as unknown as ParsedArgs<typeof common>;
       const options = { url: given.url ?? null, keyFile: given['key-file'] ?? null, as: given.as ?? null };
-      const session = openSession({ ...options, json: given.json === true }, settings, stop);
       // citty read them by `def.args`, of which this is the type.
-      return def.run(session, context.args as unknown as ParsedArgs<T>);
+      const args = context.args as unknown as ParsedArgs<T>;
+      const isOffline = def.isOffline?.(args) === true;
+      const session = openSession({ ...options, json: given.json === true, isOffline }, settings, stop);
+      return def.run(session, args);
     },
   });
 }

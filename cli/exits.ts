@@ -13,6 +13,7 @@ export const exits = {
   limit: { code: 7, cause: 'a limit was reached' },
   unavailable: { code: 8, cause: 'no connection, no answer in time, or a part behind the API is down' },
   accepted: { code: 9, cause: 'stored but not recorded by the run yet; the relay delivers it' },
+  notIntact: { code: 10, cause: 'the audit was verified and is not intact' },
 } as const;
 export type Exit = keyof typeof exits;
 

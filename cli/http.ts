@@ -12,6 +12,8 @@ export type Api = {
   post(path: string, body: object, headers?: Record<string, string>, withinMs?: number): Promise<Reply>;
   put(path: string, body: object): Promise<Reply>;
   patch(path: string, body: object): Promise<Reply>;
+  /** The body as it comes, for answers that are too long for one text; only its first byte has a deadline. */
+  stream(path: string, query?: Query): AsyncGenerator<Uint8Array, undefined, undefined>;
 };
 
 const usualMs = 15_000;
@@ -52,9 +54,31 @@ export function createApi({ url, key, out, stop }: ApiOptions): Api {
     }
   }
 
-  const json = { 'content-type': 'application/json' };
+  async function* stream(path: string, query: Query): AsyncGenerator<Uint8Array, undefined, undefined> {
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), usualMs);
+    const done = out.waiting(`waiting for ${url}${path}`);
+    try {
+      const answer = await fetch(`${url}${path}${queryText(query)}`, {
+        headers: key === null ? {} : { authorization: `Bearer ${key}` },
+        redirect: 'manual',
+        signal: AbortSignal.any([late.signal, stop]),
+      });
+      clearTimeout(timer);
+      if (!answer.ok || answer.body === null) read(answer, await answer.text(), url);
+      else yield* answer.body;
+    } catch (error) {
+      if (stop.aborted || !isConnectionFault(error, late.signal)) throw error;
+      throw localError('unavailable', describe(error, late.signal, url, usualMs), advice('GET', late.signal));
+    } finally {
+      clearTimeout(timer);
+      done();
+    }
+  }
+
   return {
     url,
+    stream: (path, query = {}) => stream(path, query),
     get: (path, query = {}) => call('GET', path + queryText(query), null, {}),
     post: (path, body, headers = {}, withinMs = usualMs) =>
       call('POST', path, JSON.stringify(body), { ...asJson, ...headers }, withinMs),

@@ -9,12 +9,13 @@ import type { Settings } from './settings.ts';
 /** What a command works with. */
 export type Session = { api: Api; out: Output; stop: AbortSignal };
 
-export type SessionOptions = KeyOptions & { url: string | null; json: boolean };
+export type SessionOptions = KeyOptions & { url: string | null; json: boolean; isOffline: boolean };
 
 export function openSession(options: SessionOptions, settings: Settings, stop: AbortSignal): Session {
   const out = createOutput({ json: options.json, color: settings.color });
   const url = checkUrl(options.url ?? settings.url);
-  return { api: createApi({ url, key: findKey(options, settings), out, stop }), out, stop };
+  const key = options.isOffline ? null : findKey(options, settings);
+  return { api: createApi({ url, key, out, stop }), out, stop };
 }
 
 function checkUrl(text: string): string {

@@ -44,6 +44,11 @@ export const root: CommandDef = defineCommand({
       'Who may hold keys',
       async () => (await import('./commands/principal.ts')).principalCommands,
     ),
+    audit: group(
+      'audit',
+      'Who did what, and whether the record of it is intact',
+      async () => (await import('./commands/audit.ts')).auditCommands,
+    ),
     key: group('key', 'Issue and revoke keys', async () => (await import('./commands/key.ts')).keyCommands),
     control: group(
       'control',

@@ -206,3 +206,12 @@ export type Status = {
   rawSignals: string;
   readiness: { ready: boolean; checks: Record<string, { ok: boolean; message: string }> };
 };
+
+export type AuditItem = {
+  chainNo: number;
+  at: string;
+  actor: string;
+  action: string;
+  subject: { kind: string; id: string };
+  outcome: 'ok' | 'refused';
+};

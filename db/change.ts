@@ -1,7 +1,6 @@
 import { sql, type SQL } from 'drizzle-orm';
 import { categoryOf, defaultPriority, type NewEvent } from '../domain/events.ts';
 import { canonical, type JsonObject } from '../domain/json.ts';
-import type { Refusal } from '../domain/refusal.ts';
 import type { Db } from './client.ts';
 import { derivedId } from './ids.ts';
 
@@ -149,7 +148,7 @@ export async function auditRefusal(
   db: Db,
   opKey: string,
   audit: AuditStatement,
-  refusal: Refusal,
+  refusal: { refused: string; message: string },
   events: NewEvent[] = [],
 ): Promise<void> {
   const detail = { ...audit.detail, code: refusal.refused, message: refusal.message };

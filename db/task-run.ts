@@ -3,7 +3,7 @@ import type { Waiting } from '../domain/approval.ts';
 import { whoLapsed } from '../domain/approver.ts';
 import { eventTypes } from '../domain/events.ts';
 import { epochFor, holdFor } from '../domain/kill-switch.ts';
-import type { Policy } from '../domain/policy.ts';
+import { approvalsNeeded, type Policy } from '../domain/policy.ts';
 import { refuse, type Refusal } from '../domain/refusal.ts';
 import { checkDispatch, type Executor, type ExecutorBinding, type TaskState } from '../domain/task.ts';
 import { approvalFacts } from './approvals.ts';
@@ -308,7 +308,13 @@ async function voidApproval(
       action: 'approval.void',
       subjectKind: 'approval',
       subjectId: task.approvalId,
-      detail: { task: task.id, because, newApprovalId: newApproval, digest: currentDigest },
+      detail: {
+        task: task.id,
+        because,
+        newApprovalId: newApproval,
+        digest: currentDigest,
+        required: approvalsNeeded(policy.rule),
+      },
     },
     result: sql`jsonb_build_object('approvalId', changed.approval_id, 'because', ${because}::text)
                 || ${JSON.stringify(waitingFor(policy))}::text::jsonb`,

@@ -27,3 +27,5 @@ for name in postgres-superuser postgres-owner postgres-app postgres-temporal key
 done
 make ticket-private.pem openssl genpkey -algorithm ed25519
 make ticket-public.pem openssl pkey -in secrets/ticket-private.pem -pubout
+make audit-private.pem openssl genpkey -algorithm ed25519
+make audit-public.pem openssl pkey -in secrets/audit-private.pem -pubout

@@ -63,6 +63,7 @@ const apiSettings = settings.extend({
   }),
   DREAMNET_TRUSTED_PROXIES: list,
   DREAMNET_ADDRESS_LIMIT_PER_MINUTE: z.coerce.number().int().min(1).max(1_000_000).default(100),
+  DREAMNET_AUDIT_PUBLIC_KEY_FILE: z.string().min(1),
 });
 
 const apiConfig = apiSettings
@@ -81,6 +82,8 @@ const apiConfig = apiSettings
 const workerSettings = settings.extend({
   DREAMNET_TICKET_PUBLIC_KEY_FILE: z.string().min(1),
   DREAMNET_AGENT_ROOT_FILE: z.string().min(1),
+  DREAMNET_AUDIT_PRIVATE_KEY_FILE: z.string().min(1),
+  DREAMNET_AUDIT_HEADS_FILE: z.string().min(1).optional(),
   DREAMNET_MAX_CACHED_WORKFLOWS: z.coerce.number().int().min(10).max(100_000).default(300),
   DREAMNET_SHUTDOWN_GRACE_MS: milliseconds.default(15_000),
 });

@@ -85,6 +85,9 @@ export function probeScheduleId(probeId: string): string {
   return `probe-schedule/${probeId}`;
 }
 
+/** The schedule that signs heads of the audit, and the beginning of the ids of its runs. */
+export const auditAnchorId = 'audit-anchor';
+
 export function subscriptionWorkflowId(key: string): string {
   return `subscription/${key}`;
 }

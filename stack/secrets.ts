@@ -9,6 +9,8 @@ export type SecretPaths = {
   ticketPrivateKey: string;
   ticketPublicKey: string;
   agentRoot: string;
+  auditPrivateKey: string;
+  auditPublicKey: string;
 };
 
 function randomHex(): string {
@@ -23,25 +25,30 @@ export function createSecrets(dataDir: string): SecretPaths {
     ticketPrivateKey: join(folder, 'ticket-private.pem'),
     ticketPublicKey: join(folder, 'ticket-public.pem'),
     agentRoot: join(folder, 'agent-root'),
+    auditPrivateKey: join(folder, 'audit-private.pem'),
+    auditPublicKey: join(folder, 'audit-public.pem'),
   };
   readOrCreatePrivate(paths.keyPepper, randomHex);
   readOrCreatePrivate(paths.agentRoot, randomHex);
-  createTicketKeys(paths);
+  createPair(paths.ticketPrivateKey, paths.ticketPublicKey, 'open approval tickets then stop being valid');
+  createPair(
+    ...([paths.auditPrivateKey, paths.auditPublicKey] as const),
+    'keep a copy of it first, for without it the heads signed so far can no longer be verified',
+  );
   return paths;
 }
 
-function createTicketKeys(paths: SecretPaths): void {
-  const hasPublic = existsSync(paths.ticketPublicKey);
-  if (hasPublic && !existsSync(paths.ticketPrivateKey)) {
+function createPair(privatePath: string, publicPath: string, loss: string): void {
+  if (existsSync(publicPath) && !existsSync(privatePath)) {
     throw new StackError(
-      `${paths.ticketPrivateKey} is missing, but its public half is there. ` +
-        'Put it back from a backup, or delete the public file too: open approval tickets then stop being valid.',
+      `${privatePath} is missing, but its public half is there. ` +
+        `Put it back from a backup, or delete the public file too: ${loss}.`,
     );
   }
-  const privateKey = readOrCreatePrivate(paths.ticketPrivateKey, () =>
+  const privateKey = readOrCreatePrivate(privatePath, () =>
     generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
   );
-  readOrCreatePrivate(paths.ticketPublicKey, () => publicHalf(privateKey, paths.ticketPrivateKey));
+  readOrCreatePrivate(publicPath, () => publicHalf(privateKey, privatePath));
 }
 
 function publicHalf(privateKey: string, path: string): string {

@@ -20,15 +20,23 @@ export type ServiceInput = {
   signal: AbortSignal;
 };
 
-const apiOnly = ['DREAMNET_KEY_PEPPER_FILE', 'DREAMNET_TICKET_PRIVATE_KEY_FILE'];
+const apiOnly = [
+  'DREAMNET_KEY_PEPPER_FILE',
+  'DREAMNET_TICKET_PRIVATE_KEY_FILE',
+  'DREAMNET_AUDIT_PUBLIC_KEY_FILE',
+];
+const workerOnly = ['DREAMNET_AUDIT_PRIVATE_KEY_FILE', 'DREAMNET_AUDIT_HEADS_FILE'];
+
+function without(names: string[], env: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !names.includes(name)));
+}
 
 function sharedEnv(input: ServiceInput): Record<string, string> {
   const { config, secrets, connections } = input;
-  const given = Object.entries(config.childEnv).filter(([name]) => !apiOnly.includes(name));
   return {
     DREAMNET_TICKET_PUBLIC_KEY_FILE: secrets.ticketPublicKey,
     DREAMNET_AGENT_ROOT_FILE: secrets.agentRoot,
-    ...Object.fromEntries(given),
+    ...without([...apiOnly, ...workerOnly], config.childEnv),
     ...connections,
     DREAMNET_DATA_DIR: config.dataDir,
     DREAMNET_HOST: config.host,
@@ -77,7 +85,8 @@ export async function startApi(input: ServiceInput): Promise<{ child: Child; por
     env: () => ({
       DREAMNET_KEY_PEPPER_FILE: secrets.keyPepper,
       DREAMNET_TICKET_PRIVATE_KEY_FILE: secrets.ticketPrivateKey,
-      ...config.childEnv,
+      DREAMNET_AUDIT_PUBLIC_KEY_FILE: secrets.auditPublicKey,
+      ...without(workerOnly, config.childEnv),
       ...sharedEnv(input),
       PORT: String(port),
     }),
@@ -92,13 +101,17 @@ export async function startApi(input: ServiceInput): Promise<{ child: Child; por
 }
 
 export function startWorker(input: ServiceInput): Promise<Child> {
-  const { config, log, onFatal, signal } = input;
+  const { config, log, secrets, onFatal, signal } = input;
   return superviseChild({
     name: 'worker',
     command: process.execPath,
     args: [input.entries.worker],
     cwd: config.root,
-    env: () => sharedEnv(input),
+    env: () => ({
+      DREAMNET_AUDIT_PRIVATE_KEY_FILE: secrets.auditPrivateKey,
+      ...without(apiOnly, config.childEnv),
+      ...sharedEnv(input),
+    }),
     logFolder: join(config.dataDir, 'logs'),
     log,
     onFatal,

@@ -1,14 +1,15 @@
-import { createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import { Client } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
-import { destination, pino } from 'pino';
+import { NativeConnection, Runtime } from '@temporalio/worker';
+import { destination } from 'pino';
 import { openDatabase } from '../db/client.ts';
 import { requireCurrentSchema } from '../db/migrate.ts';
 import { parseWorkerConfig } from '../domain/config.ts';
 import { isRefusal } from '../domain/refusal.ts';
+import { createLog } from './log.ts';
+import { readKeys } from './keys.ts';
 import { startWorkers } from './workers.ts';
 
 const config = parseWorkerConfig(process.env);
@@ -16,13 +17,7 @@ if (isRefusal(config)) {
   console.error(config.message);
   process.exit(2);
 }
-const log = pino({ level: config.LOG_LEVEL }, destination({ dest: 2, sync: true }));
-const pinoLevels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
-const logger = new DefaultLogger('TRACE', ({ level, message, meta }) => {
-  // The executors' and the bus's workers have none on purpose.
-  if (message.startsWith('No workflows registered')) return;
-  log[pinoLevels[level]](meta ?? {}, message);
-});
+const logger = createLog(config.LOG_LEVEL, destination({ dest: 2, sync: true }));
 Runtime.install({ logger, shutdownSignals: [] });
 
 try {
@@ -36,7 +31,10 @@ try {
     client: new Client({ connection, namespace }),
     namespace,
     config,
-    ticketKey: createPublicKey(readFileSync(config.DREAMNET_TICKET_PUBLIC_KEY_FILE, 'utf8')),
+    ...readKeys({
+      ticketKey: config.DREAMNET_TICKET_PUBLIC_KEY_FILE,
+      auditKey: config.DREAMNET_AUDIT_PRIVATE_KEY_FILE,
+    }),
     agentRoot: readFileSync(config.DREAMNET_AGENT_ROOT_FILE, 'utf8').trim(),
     host: os.hostname(),
     searchPath: process.env.PATH ?? '/usr/bin:/bin',

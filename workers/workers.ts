@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Client } from '@temporalio/client';
 import { type Logger, type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { createAuditActivities } from '../activities/audit.ts';
 import { createCommandActivities } from '../activities/command.ts';
 import { createDecisionActivities } from '../activities/decisions.ts';
 import { createHaloActivities } from '../activities/halo.ts';
@@ -21,6 +22,7 @@ import { translateFailures } from './failures.ts';
 import { enforceKillSwitch } from './kill-switch.ts';
 import { startRelay } from './relay.ts';
 import { createRuns } from './runs.ts';
+import { ensureAuditAnchors } from './schedules.ts';
 import { listenForEvents } from './wakeups.ts';
 
 export type WorkersDeps = {
@@ -31,6 +33,8 @@ export type WorkersDeps = {
   config: WorkerConfig;
   ticketKey: KeyObject;
   agentRoot: string;
+  /** Signs heads of the audit, and nothing else. */
+  auditKey: KeyObject;
   host: string;
   searchPath: string;
   logger: Logger;
@@ -80,6 +84,13 @@ export async function startWorkers(
           },
         }),
         ...createProbeActivities({ database }),
+        ...createAuditActivities({
+          database,
+          signingKey: deps.auditKey,
+          headsFile: path.resolve(
+            config.DREAMNET_AUDIT_HEADS_FILE ?? path.join(dataDir, 'audit', 'heads.jsonl'),
+          ),
+        }),
       },
       maxCachedWorkflows: config.DREAMNET_MAX_CACHED_WORKFLOWS,
       // After kill -9 the next decision otherwise waits 10 s for the dead worker's sticky queue.
@@ -110,6 +121,7 @@ export async function startWorkers(
       shutdownGraceTime: '100ms',
     }),
   ]);
+  await ensureAuditAnchors(deps.client);
   const relay = startRelay({ database, runs, log: logger });
   const killSwitch = enforceKillSwitch({ database, runs, log: logger });
   const ended = Promise.all(workers.map((worker) => worker.run())).then(() => undefined);

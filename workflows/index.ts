@@ -1,3 +1,4 @@
+export { auditAnchor } from './audit-anchor.ts';
 export { haloCycle } from './halo-cycle.ts';
 export { haloLoop } from './halo-loop.ts';
 export { probeRun } from './probe-run.ts';

@@ -109,6 +109,15 @@ CREATE TABLE "kill_switches" (
 	"drained" integer DEFAULT 0 NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "audit_anchors" (
+	"chain_no" bigint PRIMARY KEY NOT NULL,
+	"hash" text NOT NULL,
+	"installation" text NOT NULL,
+	"at" timestamp (3) with time zone NOT NULL,
+	"key_id" text NOT NULL,
+	"signature" text NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "blocks" (
 	"id" text PRIMARY KEY NOT NULL,
 	"subject_kind" text NOT NULL,

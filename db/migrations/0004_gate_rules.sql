@@ -16,6 +16,8 @@ BEGIN
     -- chain: counters and idempotency keys expire, so the application deletes them
     GRANT SELECT, INSERT, UPDATE, DELETE ON limit_counters, idempotency_keys TO dreamnet_app;
     GRANT SELECT, INSERT, UPDATE ON tiers, clusters, threats, blocks TO dreamnet_app;
+    -- receipts
+    GRANT SELECT, INSERT ON audit_anchors TO dreamnet_app;
   END IF;
 END $$;
 --> statement-breakpoint
@@ -45,3 +47,15 @@ INSERT INTO tiers (name, per_minute, events_per_minute, bytes_per_minute) VALUES
   ('operator', 200, 10000, 33554432),
   ('founder', 1000, 100000, 268435456),
   ('unmetered', NULL, NULL, NULL);
+--> statement-breakpoint
+-- receipts: a signed head is as final as the entries it covers, for the owner too.
+CREATE FUNCTION refuse_anchor_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'audit_anchors is append-only: % is refused', TG_OP USING ERRCODE = 'insufficient_privilege';
+END $$;
+--> statement-breakpoint
+CREATE TRIGGER audit_anchors_append_only BEFORE UPDATE OR DELETE ON audit_anchors
+FOR EACH ROW EXECUTE FUNCTION refuse_anchor_change();
+--> statement-breakpoint
+CREATE TRIGGER audit_anchors_no_truncate BEFORE TRUNCATE ON audit_anchors
+FOR EACH STATEMENT EXECUTE FUNCTION refuse_anchor_change();

@@ -78,6 +78,17 @@ export const auditHead = pgTable('audit_head', {
   hash: text('hash').notNull(),
 });
 
+/** Heads of the chain as a worker signed them; each is also kept in a file outside the database. Append-only. */
+export const auditAnchors = pgTable('audit_anchors', {
+  chainNo: bigint('chain_no', { mode: 'number' }).primaryKey(),
+  hash: text('hash').notNull(),
+  /** The hash of the first entry: it names the chain, also after the database was moved. */
+  installation: text('installation').notNull(),
+  at: instant('at').notNull(),
+  keyId: text('key_id').notNull(),
+  signature: text('signature').notNull(),
+});
+
 export const subscriptions = pgTable('subscriptions', {
   key: text('key').primaryKey(),
   handler: text('handler').notNull(),

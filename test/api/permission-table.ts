@@ -82,6 +82,7 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'POST /v1/groups/{id}/members': ['admin'],
   'POST /v1/groups/{id}/members/remove': ['admin'],
   'GET /v1/audit': readers,
+  'GET /v1/audit/export': readers,
   'GET /v1/keys': everybody,
   'POST /v1/keys': ['admin'],
   'POST /v1/keys/{id}/rotate': everybody,

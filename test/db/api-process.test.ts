@@ -41,6 +41,7 @@ function startApi(given: Record<string, string> = {}): Started {
       DREAMNET_KEY_PEPPER_FILE: secrets.keyPepper,
       DREAMNET_TICKET_PRIVATE_KEY_FILE: secrets.ticketPrivateKey,
       DREAMNET_AGENT_ROOT_FILE: secrets.agentRoot,
+      DREAMNET_AUDIT_PUBLIC_KEY_FILE: secrets.auditPublicKey,
       TEMPORAL_ADDRESS: '127.0.0.1:1',
       PORT: '0',
       ...given,
@@ -142,6 +143,7 @@ describe('the API process', () => {
       { DREAMNET_KEY_PEPPER_FILE: short },
       { DREAMNET_AGENT_ROOT_FILE: secrets.keyPepper },
       { DREAMNET_TICKET_PRIVATE_KEY_FILE: secrets.ticketPublicKey },
+      { DREAMNET_AUDIT_PUBLIC_KEY_FILE: secrets.keyPepper },
     ];
     for (const given of wrong) {
       const started = startApi(given);

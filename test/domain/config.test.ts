@@ -7,11 +7,13 @@ const api = {
   ...shared,
   DREAMNET_KEY_PEPPER_FILE: '/run/pepper',
   DREAMNET_TICKET_PRIVATE_KEY_FILE: '/run/ticket',
+  DREAMNET_AUDIT_PUBLIC_KEY_FILE: '/run/audit.pub',
   DREAMNET_AGENT_ROOT_FILE: '/run/agents',
 };
 const worker = {
   ...shared,
   DREAMNET_TICKET_PUBLIC_KEY_FILE: '/run/ticket.pub',
+  DREAMNET_AUDIT_PRIVATE_KEY_FILE: '/run/audit',
   DREAMNET_AGENT_ROOT_FILE: '/run/agents',
 };
 

@@ -3,6 +3,7 @@ import { destination, pino } from 'pino';
 import { createApp } from '../../api/app.ts';
 import type { ApiDeps } from '../../api/context.ts';
 import { mintKey } from '../../api/keys.ts';
+import { createRefusalAudit } from '../../api/refusal-audit.ts';
 import { ProblemError } from '../../api/problems.ts';
 import type { RunAnswer, RunAsk, TaskStart, TemporalPort } from '../../api/temporal.ts';
 import type { Database } from '../../db/client.ts';
@@ -11,6 +12,8 @@ import { storeKey } from '../../db/principals.ts';
 
 export const pepper = 'a pepper that only tests use, long enough';
 const pair = generateKeyPairSync('ed25519');
+/** The key that signs heads of the audit. */
+export const auditPair = generateKeyPairSync('ed25519');
 export const ticketPublicKey = pair.publicKey;
 
 const untouchable: ProxyHandler<object> = {
@@ -111,6 +114,7 @@ export type TestApi = { deps: ApiDeps; call: Call; temporal: FakeTemporal };
 /** The API over a database and a Temporal in memory; `call` sends a request and reads the JSON of the answer. */
 export function createTestApi(database: Database, given: Partial<ApiDeps> = {}): TestApi {
   const temporal = fakeTemporal();
+  const log = pino({ level: 'silent' }, destination(2));
   const deps: ApiDeps = {
     database,
     temporal,
@@ -118,13 +122,15 @@ export function createTestApi(database: Database, given: Partial<ApiDeps> = {}):
     keyEnvironment: 'live',
     oidc: null,
     ticketKey: pair.privateKey,
+    auditKeys: [auditPair.publicKey.export({ type: 'spki', format: 'pem' }).toString()],
+    refusals: createRefusalAudit({ database, log }),
     agentRoot: 'an agent root that only tests use, long enough',
     uiUrl: 'http://127.0.0.1:8233',
     address: '127.0.0.1:7233',
     namespace: 'default',
     rawSignals: false,
     http: { corsOrigins: [], trustedProxies: [], addressLimitPerMinute: 1_000_000 },
-    log: pino({ level: 'silent' }, destination(2)),
+    log,
     now: Date.now,
     ...given,
   };
