@@ -3,6 +3,7 @@ import type { Context } from 'hono';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Logger } from 'pino';
 import type { Database } from '../db/client.ts';
+import type { SecretBox } from '../db/sealed.ts';
 import type { Principal } from '../domain/access.ts';
 import type { TemporalPort } from './temporal.ts';
 
@@ -13,8 +14,10 @@ export type ApiDeps = {
   pepper: string;
   /** Private half of the key that signs decision tickets; it exists in this process only. */
   ticketKey: KeyObject;
-  /** Root of the secrets that HTTP agents check signatures with. */
+  /** Root of the secrets that HTTP agents and webhook channels check signatures with. */
   agentRoot: string;
+  /** Seals what has to be sent to others and must not be readable in the database. */
+  secretBox: SecretBox;
   /** Base address of Temporal's Web UI, without a slash at its end. */
   uiUrl: string;
   /** Address and namespace of Temporal as a person at a terminal would give them. */

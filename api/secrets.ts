@@ -1,8 +1,9 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { createSecretBox, type SecretBox } from '../db/sealed.ts';
 import { DomainError, refuse } from '../domain/refusal.ts';
 
-export type ApiSecrets = { pepper: string; agentRoot: string; ticketKey: KeyObject };
+export type ApiSecrets = { pepper: string; agentRoot: string; secretBox: SecretBox; ticketKey: KeyObject };
 
 const minLength = 32;
 
@@ -25,17 +26,28 @@ function readLongSecret(name: string, path: string): string {
 }
 
 /** Reads the secrets from their files; one that is missing, short or used twice stops the start. */
-export function readSecrets(paths: { pepper: string; agentRoot: string; ticketKey: string }): ApiSecrets {
+export function readSecrets(paths: {
+  pepper: string;
+  agentRoot: string;
+  secretBoxKey: string;
+  ticketKey: string;
+}): ApiSecrets {
   const pepper = readLongSecret('DREAMNET_KEY_PEPPER_FILE', paths.pepper);
   const agentRoot = readLongSecret('DREAMNET_AGENT_ROOT_FILE', paths.agentRoot);
-  if (pepper === agentRoot)
-    throw new DomainError(
-      refuse(
-        'INVALID',
-        'DREAMNET_KEY_PEPPER_FILE and DREAMNET_AGENT_ROOT_FILE hold the same secret; make one for each.',
-      ),
-    );
-  return { pepper, agentRoot, ticketKey: readTicketKey(paths.ticketKey) };
+  const boxKeys = readSecret('DREAMNET_SECRET_BOX_KEY_FILE', paths.secretBoxKey);
+  const secretBox = createSecretBox(boxKeys);
+  const named = [
+    ['DREAMNET_KEY_PEPPER_FILE', [pepper]],
+    ['DREAMNET_AGENT_ROOT_FILE', [agentRoot]],
+    ['DREAMNET_SECRET_BOX_KEY_FILE', boxKeys.split('\n').map((line) => line.trim())],
+  ] as const;
+  for (const [at, [name, secrets]] of named.entries())
+    for (const [other, others] of named.slice(at + 1))
+      if (secrets.some((secret) => others.includes(secret)))
+        throw new DomainError(
+          refuse('INVALID', `${name} and ${other} hold the same secret; make one for each.`),
+        );
+  return { pepper, agentRoot, secretBox, ticketKey: readTicketKey(paths.ticketKey) };
 }
 
 function readTicketKey(path: string): KeyObject {

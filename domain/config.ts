@@ -27,11 +27,14 @@ const apiSettings = settings.extend({
   DREAMNET_KEY_PEPPER_FILE: z.string().min(1),
   DREAMNET_TICKET_PRIVATE_KEY_FILE: z.string().min(1),
   DREAMNET_AGENT_ROOT_FILE: z.string().min(1),
+  DREAMNET_SECRET_BOX_KEY_FILE: z.string().min(1),
 });
 
 const workerSettings = settings.extend({
   DREAMNET_TICKET_PUBLIC_KEY_FILE: z.string().min(1),
   DREAMNET_AGENT_ROOT_FILE: z.string().min(1),
+  DREAMNET_SECRET_BOX_KEY_FILE: z.string().min(1),
+  DREAMNET_PUBLIC_URL: z.url({ protocol: /^https?$/ }).default('http://127.0.0.1:8080'),
   DREAMNET_MAX_CACHED_WORKFLOWS: z.coerce.number().int().min(10).max(100_000).default(300),
   DREAMNET_SHUTDOWN_GRACE_MS: milliseconds.default(15_000),
 });

@@ -83,6 +83,10 @@ export function probeScheduleId(probeId: string): string {
   return `probe-schedule/${probeId}`;
 }
 
+export function notificationWorkflowId(notificationId: string): string {
+  return `notification/${notificationId}`;
+}
+
 export function subscriptionWorkflowId(key: string): string {
   return `subscription/${key}`;
 }

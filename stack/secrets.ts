@@ -9,6 +9,7 @@ export type SecretPaths = {
   ticketPrivateKey: string;
   ticketPublicKey: string;
   agentRoot: string;
+  secretBoxKey: string;
 };
 
 function randomHex(): string {
@@ -23,9 +24,11 @@ export function createSecrets(dataDir: string): SecretPaths {
     ticketPrivateKey: join(folder, 'ticket-private.pem'),
     ticketPublicKey: join(folder, 'ticket-public.pem'),
     agentRoot: join(folder, 'agent-root'),
+    secretBoxKey: join(folder, 'secret-box-key'),
   };
   readOrCreatePrivate(paths.keyPepper, randomHex);
   readOrCreatePrivate(paths.agentRoot, randomHex);
+  readOrCreatePrivate(paths.secretBoxKey, randomHex);
   createTicketKeys(paths);
   return paths;
 }

@@ -7,6 +7,7 @@ import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import { destination, pino } from 'pino';
 import { openDatabase } from '../db/client.ts';
 import { requireCurrentSchema } from '../db/migrate.ts';
+import { createSecretBox } from '../db/sealed.ts';
 import { parseWorkerConfig } from '../domain/config.ts';
 import { isRefusal } from '../domain/refusal.ts';
 import { startWorkers } from './workers.ts';
@@ -38,6 +39,7 @@ try {
     config,
     ticketKey: createPublicKey(readFileSync(config.DREAMNET_TICKET_PUBLIC_KEY_FILE, 'utf8')),
     agentRoot: readFileSync(config.DREAMNET_AGENT_ROOT_FILE, 'utf8').trim(),
+    secretBox: createSecretBox(readFileSync(config.DREAMNET_SECRET_BOX_KEY_FILE, 'utf8')),
     host: os.hostname(),
     searchPath: process.env.PATH ?? '/usr/bin:/bin',
     logger,

@@ -7,6 +7,12 @@ import {
   refuseRequest,
   settleAccepted,
 } from '../db/decision-requests.ts';
+import { recordFailed } from '../db/notification-end.ts';
+import {
+  deleteEndedNotifications,
+  listStrandedNotifications,
+  listUnstartedNotifications,
+} from '../db/notifications.ts';
 import { listSubscriptions } from '../db/subscriptions.ts';
 import { cancelTask } from '../db/task-end.ts';
 import { getTask, listUnstartedTasks } from '../db/tasks.ts';
@@ -20,6 +26,10 @@ const graceMs = 3_000;
 const everyMs = 1_000;
 const slowEvery = 10;
 const batch = 100;
+/** A notification whose run has had the hour it takes at most, and two more. */
+const strandedMs = 3 * 3_600_000;
+const cleanEvery = 600;
+const notificationDays = 30;
 
 function messageOf(request: DecisionRequestRow): { update: string; args: unknown } {
   if (request.action === 'dispatch')
@@ -34,7 +44,7 @@ function messageOf(request: DecisionRequestRow): { update: string; args: unknown
 
 /**
  * Repairs what was lost between Postgres and Temporal (DESIGN 7): a stored task whose run never started, a stored
- * request that no run has answered, a subscription without a run, a task whose run was ended from outside. Any number of workers may do it at once.
+ * request that no run has answered, a notification or a subscription without a run, a task whose run was ended from outside. Any number of workers may do it at once.
  */
 export function startRelay(deps: { database: Database; runs: Runs; log: Logger }): { stop(): Promise<void> } {
   const { db } = deps.database;
@@ -82,10 +92,17 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
   async function round(count: number): Promise<void> {
     await each(await listUnstartedTasks(db, graceMs, batch), (row) => deps.runs.startTask(row));
     await each(await listOpenRequests(db, graceMs, batch), answer);
+    await each(await listUnstartedNotifications(db, graceMs, batch), (row) =>
+      deps.runs.startNotification(row),
+    );
     if (count % slowEvery !== 0) return;
     await each(await deps.runs.listBrokenTaskRuns(), closeBroken);
     const owned = (await listSubscriptions(db)).filter(({ enabled }) => enabled);
     await each(owned, ({ key }) => deps.runs.startSubscription(key));
+    await each(await listStrandedNotifications(db, strandedMs, batch), (notificationId) =>
+      recordFailed(db, { notificationId, reason: 'Its run ended in Temporal before it was sent.' }),
+    );
+    if (count % cleanEvery === 0) await deleteEndedNotifications(deps.database.log, notificationDays, 10_000);
   }
 
   async function loop(): Promise<void> {

@@ -11,12 +11,13 @@ import {
 } from '../../db/agents.ts';
 import { derivedId, newId } from '../../db/ids.ts';
 import { createPrincipal, storeKey } from '../../db/principals.ts';
+import { agentSecret } from '../../db/signing-secret.ts';
 import { agentStates } from '../../domain/agent.ts';
 import { DomainError, refuse } from '../../domain/refusal.ts';
 import { executors, taskRoles } from '../../domain/task.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
-import { agentSecret, mintKey } from '../keys.ts';
+import { mintKey } from '../keys.ts';
 import { cutPage, decodeCursor, idPlace, pageOf, pageQuery } from '../paging.ts';
 import { throwRefusal } from '../problems.ts';
 import { answer, anyObject, body, idParams, instant, optionalBody } from '../schemas.ts';

@@ -9,5 +9,8 @@ BEGIN
     -- policies
     GRANT SELECT, INSERT, UPDATE ON policies TO dreamnet_app;
     GRANT USAGE ON SEQUENCE policy_versions TO dreamnet_app;
+    -- notify
+    GRANT SELECT, INSERT, UPDATE ON channels TO dreamnet_app;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON notifications TO dreamnet_app;
   END IF;
 END $$;

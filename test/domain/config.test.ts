@@ -8,11 +8,13 @@ const api = {
   DREAMNET_KEY_PEPPER_FILE: '/run/pepper',
   DREAMNET_TICKET_PRIVATE_KEY_FILE: '/run/ticket',
   DREAMNET_AGENT_ROOT_FILE: '/run/agents',
+  DREAMNET_SECRET_BOX_KEY_FILE: '/run/box',
 };
 const worker = {
   ...shared,
   DREAMNET_TICKET_PUBLIC_KEY_FILE: '/run/ticket.pub',
   DREAMNET_AGENT_ROOT_FILE: '/run/agents',
+  DREAMNET_SECRET_BOX_KEY_FILE: '/run/box',
 };
 
 describe('what is left out has a default', () => {
