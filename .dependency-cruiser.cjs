@@ -74,7 +74,7 @@ module.exports = {
       [
         folders('activities', 'domain', 'db'),
         temporal('activity', 'common', 'client'),
-        packages('undici', 'ipaddr\\.js', 'standardwebhooks'),
+        packages('undici', 'ipaddr\\.js', 'standardwebhooks', 'nodemailer'),
       ],
       { node: true },
     ),

@@ -15,7 +15,8 @@ export function isPublicAddress(address: string): boolean {
   return parsed instanceof ipaddr.IPv4 || parsed.match(globalUnicast);
 }
 
-function refuseAddress(host: string, address: string): DomainError {
+/** The refusal of an address that is not public. */
+export function refuseAddress(host: string, address: string): DomainError {
   return new DomainError(
     refuse(
       'FORBIDDEN',
@@ -25,8 +26,8 @@ function refuseAddress(host: string, address: string): DomainError {
   );
 }
 
-// The answer of the resolver is checked in the connection itself: a second lookup could answer something else.
-const publicLookup: net.LookupFunction = (hostname, options, callback) => {
+/** Checks the answer of the resolver in the connection itself: a second lookup could answer something else. */
+export const publicLookup: net.LookupFunction = (hostname, options, callback) => {
   dns.lookup(hostname, { ...options, all: true }, (error, addresses) => {
     if (error !== null) return callback(error, '', 0);
     const closed = addresses.find(({ address }) => !isPublicAddress(address));

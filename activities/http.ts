@@ -1,10 +1,10 @@
-import { createHmac } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { Webhook } from 'standardwebhooks';
 import { getAgent } from '../db/agents.ts';
 import type { Database } from '../db/client.ts';
+import { agentSecret } from '../db/signing-secret.ts';
 import { findObjection } from '../db/task-attempts.ts';
 import type { HttpConfig } from '../domain/agent.ts';
 import { DomainError, refuse } from '../domain/refusal.ts';
@@ -22,11 +22,6 @@ const maxAnswerBytes = 256 * 1024;
 const askEveryMs = 500;
 /** After this many tries without any answer a person has to look. */
 const maxTries = 12;
-
-/** The secret an HTTP agent checks signatures with: derived, so that the record holds nothing that authenticates. */
-export function agentSecret(agentRoot: string, agentId: string): string {
-  return `whsec_${createHmac('sha256', agentRoot).update(`agent:${agentId}`).digest('base64')}`;
-}
 
 /**
  * Runs an agent behind an HTTP endpoint. POST starts an attempt, signed, with its key as Idempotency-Key; GET with the

@@ -4,6 +4,7 @@ import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Logger } from 'pino';
 import type { Database } from '../db/client.ts';
 import type { Counted } from '../db/limits.ts';
+import type { SecretBox } from '../db/sealed.ts';
 import type { Principal } from '../domain/access.ts';
 import type { Oidc } from './oidc.ts';
 import type { Tier } from '../domain/tier.ts';
@@ -26,8 +27,10 @@ export type ApiDeps = {
   auditKeys: string[];
   /** Writes into the audit who was refused what. */
   refusals: RefusalAudit;
-  /** Root of the secrets that HTTP agents check signatures with. */
+  /** Root of the secrets that HTTP agents and webhook channels check signatures with. */
   agentRoot: string;
+  /** Seals what has to be sent to others and must not be readable in the database. */
+  secretBox: SecretBox;
   /** Base address of Temporal's Web UI, without a slash at its end. */
   uiUrl: string;
   /** Address and namespace of Temporal as a person at a terminal would give them. */

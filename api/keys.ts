@@ -30,8 +30,3 @@ export function isSecretOf(pepper: string, secret: string, storedHash: string | 
   const stored = Buffer.from(storedHash ?? noHash, 'hex');
   return given.length === stored.length && timingSafeEqual(given, stored) && storedHash !== null;
 }
-
-/** The secret an HTTP agent checks our signatures with; the worker derives the same from the same root. */
-export function agentSecret(agentRoot: string, agentId: string): string {
-  return `whsec_${createHmac('sha256', agentRoot).update(`agent:${agentId}`).digest('base64')}`;
-}

@@ -34,6 +34,7 @@ function readAllSecrets(config: ApiConfig) {
     return readSecrets({
       pepper: config.DREAMNET_KEY_PEPPER_FILE,
       agentRoot: config.DREAMNET_AGENT_ROOT_FILE,
+      secretBoxKey: config.DREAMNET_SECRET_BOX_KEY_FILE,
       ticketKey: config.DREAMNET_TICKET_PRIVATE_KEY_FILE,
       auditKeys: config.DREAMNET_AUDIT_PUBLIC_KEY_FILE,
     });

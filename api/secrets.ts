@@ -1,8 +1,15 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { createSecretBox, type SecretBox } from '../db/sealed.ts';
 import { DomainError, refuse } from '../domain/refusal.ts';
 
-export type ApiSecrets = { pepper: string; agentRoot: string; ticketKey: KeyObject; auditKeys: string[] };
+export type ApiSecrets = {
+  pepper: string;
+  agentRoot: string;
+  secretBox: SecretBox;
+  ticketKey: KeyObject;
+  auditKeys: string[];
+};
 
 const minLength = 32;
 
@@ -28,20 +35,27 @@ function readLongSecret(name: string, path: string): string {
 export function readSecrets(paths: {
   pepper: string;
   agentRoot: string;
+  secretBoxKey: string;
   ticketKey: string;
   auditKeys: string;
 }): ApiSecrets {
   const pepper = readLongSecret('DREAMNET_KEY_PEPPER_FILE', paths.pepper);
   const agentRoot = readLongSecret('DREAMNET_AGENT_ROOT_FILE', paths.agentRoot);
-  if (pepper === agentRoot)
-    throw new DomainError(
-      refuse(
-        'INVALID',
-        'DREAMNET_KEY_PEPPER_FILE and DREAMNET_AGENT_ROOT_FILE hold the same secret; make one for each.',
-      ),
-    );
+  const boxKeys = readSecret('DREAMNET_SECRET_BOX_KEY_FILE', paths.secretBoxKey);
+  const secretBox = createSecretBox(boxKeys);
+  const named = [
+    ['DREAMNET_KEY_PEPPER_FILE', [pepper]],
+    ['DREAMNET_AGENT_ROOT_FILE', [agentRoot]],
+    ['DREAMNET_SECRET_BOX_KEY_FILE', boxKeys.split('\n').map((line) => line.trim())],
+  ] as const;
+  for (const [at, [name, secrets]] of named.entries())
+    for (const [other, others] of named.slice(at + 1))
+      if (secrets.some((secret) => others.includes(secret)))
+        throw new DomainError(
+          refuse('INVALID', `${name} and ${other} hold the same secret; make one for each.`),
+        );
   const ticketKey = readTicketKey(paths.ticketKey);
-  return { pepper, agentRoot, ticketKey, auditKeys: readAuditKeys(paths.auditKeys) };
+  return { pepper, agentRoot, secretBox, ticketKey, auditKeys: readAuditKeys(paths.auditKeys) };
 }
 
 function readTicketKey(path: string): KeyObject {

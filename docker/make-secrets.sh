@@ -22,7 +22,7 @@ make() {
   echo "made  secrets/$name"
 }
 
-for name in postgres-superuser postgres-owner postgres-app postgres-temporal key-pepper agent-root; do
+for name in postgres-superuser postgres-owner postgres-app postgres-temporal key-pepper agent-root secret-box-key; do
   make "$name" openssl rand -hex 32
 done
 make ticket-private.pem openssl genpkey -algorithm ed25519

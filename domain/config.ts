@@ -64,6 +64,7 @@ const apiSettings = settings.extend({
   DREAMNET_TRUSTED_PROXIES: list,
   DREAMNET_ADDRESS_LIMIT_PER_MINUTE: z.coerce.number().int().min(1).max(1_000_000).default(100),
   DREAMNET_AUDIT_PUBLIC_KEY_FILE: z.string().min(1),
+  DREAMNET_SECRET_BOX_KEY_FILE: z.string().min(1),
 });
 
 const apiConfig = apiSettings
@@ -84,6 +85,8 @@ const workerSettings = settings.extend({
   DREAMNET_AGENT_ROOT_FILE: z.string().min(1),
   DREAMNET_AUDIT_PRIVATE_KEY_FILE: z.string().min(1),
   DREAMNET_AUDIT_HEADS_FILE: z.string().min(1).optional(),
+  DREAMNET_SECRET_BOX_KEY_FILE: z.string().min(1),
+  DREAMNET_PUBLIC_URL: z.url({ protocol: /^https?$/ }).default('http://127.0.0.1:8080'),
   DREAMNET_MAX_CACHED_WORKFLOWS: z.coerce.number().int().min(10).max(100_000).default(300),
   DREAMNET_SHUTDOWN_GRACE_MS: milliseconds.default(15_000),
 });

@@ -91,3 +91,7 @@ export const auditAnchorId = 'audit-anchor';
 export function subscriptionWorkflowId(key: string): string {
   return `subscription/${key}`;
 }
+
+export function notificationWorkflowId(notificationId: string): string {
+  return `notification/${notificationId}`;
+}

@@ -21,9 +21,17 @@ export const haloSubscription = {
   } satisfies EventMatch,
 } as const;
 
-function matchesType(pattern: string, type: string): boolean {
+/** A pattern is a whole type, or the beginning of one with a `*` behind it. */
+export function matchesType(pattern: string, type: string): boolean {
   return pattern.endsWith('*') ? type.startsWith(pattern.slice(0, -1)) : pattern === type;
 }
+
+/** Everything but what the mirror itself causes; which channel wants what is decided when the channels are read. */
+export const notifySubscription = {
+  key: 'notify',
+  handler: 'notify.queue',
+  match: { types: [], minSeverity: 'info', excludeSourceTypes: [] } satisfies EventMatch,
+} as const;
 
 /** An event is delivered when type, severity and source all fit the subscription. */
 export function matchesEvent(

@@ -11,6 +11,7 @@ export type SecretPaths = {
   agentRoot: string;
   auditPrivateKey: string;
   auditPublicKey: string;
+  secretBoxKey: string;
 };
 
 function randomHex(): string {
@@ -27,9 +28,11 @@ export function createSecrets(dataDir: string): SecretPaths {
     agentRoot: join(folder, 'agent-root'),
     auditPrivateKey: join(folder, 'audit-private.pem'),
     auditPublicKey: join(folder, 'audit-public.pem'),
+    secretBoxKey: join(folder, 'secret-box-key'),
   };
   readOrCreatePrivate(paths.keyPepper, randomHex);
   readOrCreatePrivate(paths.agentRoot, randomHex);
+  readOrCreatePrivate(paths.secretBoxKey, randomHex);
   createPair(paths.ticketPrivateKey, paths.ticketPublicKey, 'open approval tickets then stop being valid');
   createPair(
     ...([paths.auditPrivateKey, paths.auditPublicKey] as const),

@@ -6,6 +6,7 @@ import type { Log } from './log.ts';
 import { portTaken } from './ports.ts';
 import { startProcess } from './process.ts';
 import type { SecretPaths } from './secrets.ts';
+import { apiUrls } from './urls.ts';
 
 export type Entries = { migrate: string; api: string; worker: string };
 
@@ -36,6 +37,8 @@ function sharedEnv(input: ServiceInput): Record<string, string> {
   return {
     DREAMNET_TICKET_PUBLIC_KEY_FILE: secrets.ticketPublicKey,
     DREAMNET_AGENT_ROOT_FILE: secrets.agentRoot,
+    DREAMNET_SECRET_BOX_KEY_FILE: secrets.secretBoxKey,
+    ...(config.port === 0 ? {} : { DREAMNET_PUBLIC_URL: apiUrls(config.host, config.port).api }),
     ...without([...apiOnly, ...workerOnly], config.childEnv),
     ...connections,
     DREAMNET_DATA_DIR: config.dataDir,

@@ -8,6 +8,7 @@ import { claimPort, findFreePort } from './ports.ts';
 import { createSecrets } from './secrets.ts';
 import { provideDatabase, provideTemporal } from './servers.ts';
 import { runMigrations, startApi, startWorker, type Entries, type ServiceInput } from './services.ts';
+import { apiUrls } from './urls.ts';
 
 export type StackInput = {
   config: StackConfig;
@@ -198,10 +199,4 @@ function findEntries(root: string, given: Partial<Entries> = {}): Entries {
     api: given.api ?? join(root, 'api', 'main.ts'),
     worker: given.worker ?? join(root, 'workers', 'main.ts'),
   };
-}
-
-function apiUrls(host: string, port: number): { api: string; docs: string } {
-  const anyAddress = host === '0.0.0.0' || host === '::';
-  const name = anyAddress ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
-  return { api: `http://${name}:${port}`, docs: `http://${name}:${port}/docs` };
 }

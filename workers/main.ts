@@ -6,6 +6,7 @@ import { NativeConnection, Runtime } from '@temporalio/worker';
 import { destination } from 'pino';
 import { openDatabase } from '../db/client.ts';
 import { requireCurrentSchema } from '../db/migrate.ts';
+import { createSecretBox } from '../db/sealed.ts';
 import { parseWorkerConfig } from '../domain/config.ts';
 import { isRefusal } from '../domain/refusal.ts';
 import { createLog } from './log.ts';
@@ -36,6 +37,7 @@ try {
       auditKey: config.DREAMNET_AUDIT_PRIVATE_KEY_FILE,
     }),
     agentRoot: readFileSync(config.DREAMNET_AGENT_ROOT_FILE, 'utf8').trim(),
+    secretBox: createSecretBox(readFileSync(config.DREAMNET_SECRET_BOX_KEY_FILE, 'utf8')),
     host: os.hostname(),
     searchPath: process.env.PATH ?? '/usr/bin:/bin',
     logger,

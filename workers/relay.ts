@@ -7,6 +7,12 @@ import {
   refuseRequest,
   settleAccepted,
 } from '../db/decision-requests.ts';
+import { recordFailed } from '../db/notification-end.ts';
+import {
+  deleteEndedNotifications,
+  listStrandedNotifications,
+  listUnstartedNotifications,
+} from '../db/notifications.ts';
 import { listSubscriptions } from '../db/subscriptions.ts';
 import { cancelTask } from '../db/task-end.ts';
 import { getTask, listUnstartedTasks } from '../db/tasks.ts';
@@ -21,6 +27,10 @@ const graceMs = 3_000;
 const everyMs = 1_000;
 const slowEvery = 10;
 const batch = 100;
+/** A notification whose run has had the hour it takes at most, and two more. */
+const strandedMs = 3 * 3_600_000;
+const cleanEvery = 600;
+const notificationDays = 30;
 
 function messageOf(request: DecisionRequestRow): { update: string; args: unknown } {
   if (request.action === 'dispatch')
@@ -35,7 +45,7 @@ function messageOf(request: DecisionRequestRow): { update: string; args: unknown
 
 /**
  * Repairs what was lost between Postgres and Temporal (DESIGN 7): a stored task whose run never started, a stored
- * request that no run has answered, a subscription without a run, a task whose run was ended from outside. Any number of workers may do it at once.
+ * request that no run has answered, a notification or a subscription without a run, a task whose run was ended from outside. Any number of workers may do it at once.
  */
 export function startRelay(deps: { database: Database; runs: Runs; log: Logger }): Repeated {
   const { db } = deps.database;
@@ -75,10 +85,22 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
   async function round(count: number): Promise<void> {
     await each(await listUnstartedTasks(db, graceMs, batch), (row) => deps.runs.startTask(row), warn);
     await each(await listOpenRequests(db, graceMs, batch), answer, warn);
+    await each(
+      await listUnstartedNotifications(db, graceMs, batch),
+      (row) => deps.runs.startNotification(row),
+      warn,
+    );
     if (count % slowEvery !== 0) return;
     await each(await deps.runs.listBrokenTaskRuns(), closeBroken, warn);
     const owned = (await listSubscriptions(db)).filter(({ enabled }) => enabled);
     await each(owned, ({ key }) => deps.runs.startSubscription(key), warn);
+    await each(
+      await listStrandedNotifications(db, strandedMs, batch),
+      (notificationId) =>
+        recordFailed(db, { notificationId, reason: 'Its run ended in Temporal before it was sent.' }),
+      warn,
+    );
+    if (count % cleanEvery === 0) await deleteEndedNotifications(deps.database.log, notificationDays, 10_000);
   }
 
   return repeat(everyMs, round, warn);

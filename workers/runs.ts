@@ -10,6 +10,7 @@ import { emptyHaloLoop, type HaloTrigger } from '../domain/halo.ts';
 import {
   haloWorkflowId,
   messageNames,
+  notificationWorkflowId,
   type RunDescription,
   runAttributes,
   runSummary,
@@ -20,7 +21,7 @@ import {
   workflowTaskTimeoutMs,
 } from '../domain/names.ts';
 import type { Refusal } from '../domain/refusal.ts';
-import type { haloLoop, subscription, task } from '../workflows/index.ts';
+import type { haloLoop, notification, subscription, task } from '../workflows/index.ts';
 
 const deadlineMs = 5_000;
 
@@ -44,6 +45,8 @@ export type StartableTask = {
   state: string;
   severity: string;
 };
+
+export type StartableNotification = { id: string; title: string; channelId: string; severity: string };
 
 /** What a run says to a request it was sent. */
 type RunAnswer = { accepted: true } | ({ accepted: false } & Refusal);
@@ -95,6 +98,30 @@ export function createRuns(client: Client) {
           }),
         }),
       );
+    },
+
+    async startNotification(row: StartableNotification): Promise<void> {
+      try {
+        await within(() =>
+          client.workflow.start<typeof notification>('notification', {
+            workflowId: notificationWorkflowId(row.id),
+            taskQueue: taskQueues.main,
+            args: [{ notificationId: row.id }],
+            workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+            workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+            ...described({
+              summary: row.title,
+              kind: 'notification',
+              entity: row.channelId,
+              state: 'queued',
+              severity: row.severity,
+              subsystem: 'notify',
+            }),
+          }),
+        );
+      } catch (error) {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      }
     },
 
     /** Hands a batch of events to HALO as one trigger. */

@@ -8,18 +8,24 @@ import { createCommandActivities } from '../activities/command.ts';
 import { createDecisionActivities } from '../activities/decisions.ts';
 import { createHaloActivities } from '../activities/halo.ts';
 import { createHttpActivities } from '../activities/http.ts';
+import {
+  createNotificationActivities,
+  createNotificationEndActivities,
+} from '../activities/notifications.ts';
 import { createProbeActivities } from '../activities/probes.ts';
 import { createSubscriptionActivities } from '../activities/subscriptions.ts';
 import { createTaskActivities } from '../activities/tasks.ts';
 import type { Database } from '../db/client.ts';
 import { ensureEventPartitions } from '../db/events.ts';
+import type { SecretBox } from '../db/sealed.ts';
 import { ensureSubscription } from '../db/subscriptions.ts';
 import type { WorkerConfig } from '../domain/config.ts';
 import { taskQueues } from '../domain/names.ts';
-import { haloSubscription } from '../domain/subscription.ts';
+import { haloSubscription, notifySubscription } from '../domain/subscription.ts';
 import { workflowBundle } from './bundle.ts';
 import { translateFailures } from './failures.ts';
 import { enforceKillSwitch } from './kill-switch.ts';
+import { createNotifyHandler } from './notify.ts';
 import { startRelay } from './relay.ts';
 import { createRuns } from './runs.ts';
 import { ensureAuditAnchors } from './schedules.ts';
@@ -35,6 +41,7 @@ export type WorkersDeps = {
   agentRoot: string;
   /** Signs heads of the audit, and nothing else. */
   auditKey: KeyObject;
+  secretBox: SecretBox;
   host: string;
   searchPath: string;
   logger: Logger;
@@ -51,6 +58,7 @@ export async function startWorkers(
     logger.warn('DREAMNET_RAW_SIGNALS=accept: anyone who reaches Temporal can approve. For local play only.');
   await ensureEventPartitions(database.log);
   await ensureSubscription(database.log, haloSubscription);
+  await ensureSubscription(database.log, notifySubscription);
 
   const runs = createRuns(deps.client);
   const dataDir = path.resolve(config.DREAMNET_DATA_DIR);
@@ -91,6 +99,7 @@ export async function startWorkers(
             config.DREAMNET_AUDIT_HEADS_FILE ?? path.join(dataDir, 'audit', 'heads.jsonl'),
           ),
         }),
+        ...createNotificationEndActivities({ database }),
       },
       maxCachedWorkflows: config.DREAMNET_MAX_CACHED_WORKFLOWS,
       // After kill -9 the next decision otherwise waits 10 s for the dead worker's sticky queue.
@@ -103,6 +112,11 @@ export async function startWorkers(
       activities: {
         ...createCommandActivities({ database, effectsDir, host, searchPath: deps.searchPath }),
         ...createHttpActivities({ database, agentRoot: deps.agentRoot }),
+        ...createNotificationActivities({
+          database,
+          agentRoot: deps.agentRoot,
+          secretBox: deps.secretBox,
+        }),
       },
       // A cancellation travels back with a heartbeat: the default holds heartbeats back for most of their time-out.
       maxHeartbeatThrottleInterval: '1s',
@@ -114,7 +128,15 @@ export async function startWorkers(
       taskQueue: taskQueues.bus,
       activities: createSubscriptionActivities({
         database,
-        handlers: { [haloSubscription.handler]: (events) => runs.triggerHalo(events) },
+        handlers: {
+          [haloSubscription.handler]: (events) => runs.triggerHalo(events),
+          [notifySubscription.handler]: createNotifyHandler({
+            database,
+            runs,
+            baseUrl: config.DREAMNET_PUBLIC_URL.replace(/\/+$/, ''),
+            log: logger,
+          }),
+        },
         wakeups: await listenForEvents(database.log),
         turnMs: consumerTurnMs,
       }),

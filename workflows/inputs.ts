@@ -10,4 +10,5 @@ export type HaloCycleInput = {
   requestedBy: string | null;
 };
 export type ProbeRunInput = { probeId: string };
+export type NotificationInput = { notificationId: string };
 export type SubscriptionInput = { key: string };

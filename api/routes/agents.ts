@@ -11,6 +11,7 @@ import {
 } from '../../db/agents.ts';
 import { derivedId, newId } from '../../db/ids.ts';
 import { createPrincipal, storeKey } from '../../db/principals.ts';
+import { agentSecret } from '../../db/signing-secret.ts';
 import { agentStates } from '../../domain/agent.ts';
 import type { Principal } from '../../domain/access.ts';
 import { DomainError, refuse } from '../../domain/refusal.ts';
@@ -19,7 +20,7 @@ import { executors, taskRoles } from '../../domain/task.ts';
 import { requireToHold } from '../access-rules.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
-import { agentSecret, mintKey } from '../keys.ts';
+import { mintKey } from '../keys.ts';
 import { requireObject, requireReach } from '../object-scope.ts';
 import { cutPage, decodeCursor, idPlace, pageOf, pageQuery } from '../paging.ts';
 import { throwRefusal } from '../problems.ts';

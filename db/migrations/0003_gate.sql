@@ -151,6 +151,50 @@ CREATE TABLE "threats" (
 	"closed_because" text
 );
 --> statement-breakpoint
+CREATE TABLE "channels" (
+	"id" text PRIMARY KEY NOT NULL,
+	"name" text NOT NULL,
+	"kind" text NOT NULL,
+	"config" jsonb NOT NULL,
+	"sealed" text,
+	"topics" jsonb NOT NULL,
+	"min_severity" text NOT NULL,
+	"cooldown_ms" integer DEFAULT 60000 NOT NULL,
+	"enabled" boolean DEFAULT true NOT NULL,
+	"secret_version" integer DEFAULT 1 NOT NULL,
+	"previous_secret_until" timestamp (3) with time zone,
+	"created_by" text NOT NULL,
+	"last_sent_at" timestamp (3) with time zone,
+	"last_failed_at" timestamp (3) with time zone,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "channels_name_unique" UNIQUE("name")
+);
+--> statement-breakpoint
+CREATE TABLE "notifications" (
+	"id" text PRIMARY KEY NOT NULL,
+	"channel_id" text NOT NULL,
+	"event_id" text NOT NULL,
+	"topic" text NOT NULL,
+	"dedupe_key" text NOT NULL,
+	"title" text NOT NULL,
+	"text" text NOT NULL,
+	"fields" jsonb NOT NULL,
+	"link" text,
+	"severity" text NOT NULL,
+	"state" text NOT NULL,
+	"suppressed_because" text,
+	"folded_into" text,
+	"more" integer DEFAULT 0 NOT NULL,
+	"attempts" integer DEFAULT 0 NOT NULL,
+	"receipt" jsonb,
+	"error" text,
+	"workflow_id" text NOT NULL,
+	"run_id" text,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"ended_at" timestamp (3) with time zone
+);
+--> statement-breakpoint
 ALTER TABLE "keys" ADD COLUMN "scopes" jsonb;--> statement-breakpoint
 ALTER TABLE "keys" ADD COLUMN "issued_by" text;--> statement-breakpoint
 ALTER TABLE "keys" ADD COLUMN "rotated_from" text;--> statement-breakpoint
@@ -194,6 +238,7 @@ ALTER TABLE "grants" ADD CONSTRAINT "grants_principal_id_principals_id_fk" FOREI
 ALTER TABLE "group_members" ADD CONSTRAINT "group_members_group_name_groups_name_fk" FOREIGN KEY ("group_name") REFERENCES "public"."groups"("name") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "group_members" ADD CONSTRAINT "group_members_principal_id_principals_id_fk" FOREIGN KEY ("principal_id") REFERENCES "public"."principals"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "blocks" ADD CONSTRAINT "blocks_threat_id_threats_id_fk" FOREIGN KEY ("threat_id") REFERENCES "public"."threats"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "notifications" ADD CONSTRAINT "notifications_channel_id_channels_id_fk" FOREIGN KEY ("channel_id") REFERENCES "public"."channels"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "grants_by_principal" ON "grants" USING btree ("principal_id");--> statement-breakpoint
 CREATE INDEX "groups_of_member" ON "group_members" USING btree ("principal_id");--> statement-breakpoint
 CREATE INDEX "idempotency_keys_by_end" ON "idempotency_keys" USING btree ("expires_at");--> statement-breakpoint
@@ -203,6 +248,11 @@ CREATE INDEX "blocks_by_time" ON "blocks" USING btree ("created_at","id");--> st
 CREATE UNIQUE INDEX "threats_one_active" ON "threats" USING btree ("kind","subject_kind","subject_id","address") WHERE state = 'active';--> statement-breakpoint
 CREATE INDEX "threats_by_time" ON "threats" USING btree ("last_at","id");--> statement-breakpoint
 CREATE INDEX "threats_by_subject" ON "threats" USING btree ("subject_kind","subject_id");--> statement-breakpoint
+CREATE INDEX "notifications_by_key" ON "notifications" USING btree ("channel_id","dedupe_key","created_at");--> statement-breakpoint
+CREATE INDEX "notifications_by_creation" ON "notifications" USING btree ("created_at","id");--> statement-breakpoint
+CREATE INDEX "notifications_queued" ON "notifications" USING btree ("created_at") WHERE state = 'queued';--> statement-breakpoint
+CREATE INDEX "notifications_ended" ON "notifications" USING btree ("ended_at") WHERE ended_at is not null;--> statement-breakpoint
+CREATE INDEX "notifications_folded" ON "notifications" USING btree ("folded_into") WHERE folded_into is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "keys_one_successor" ON "keys" USING btree ("rotated_from") WHERE revoked_at is null;--> statement-breakpoint
 CREATE INDEX "approvals_by_expiry" ON "approvals" USING btree ("state","expires_at","id");--> statement-breakpoint
 CREATE INDEX "approvals_by_creation" ON "approvals" USING btree ("created_at","id");--> statement-breakpoint

@@ -18,6 +18,9 @@ BEGIN
     GRANT SELECT, INSERT, UPDATE ON tiers, clusters, threats, blocks TO dreamnet_app;
     -- receipts
     GRANT SELECT, INSERT ON audit_anchors TO dreamnet_app;
+    -- notify
+    GRANT SELECT, INSERT, UPDATE ON channels TO dreamnet_app;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON notifications TO dreamnet_app;
   END IF;
 END $$;
 --> statement-breakpoint

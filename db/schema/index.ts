@@ -4,5 +4,6 @@ export * from './gate.ts';
 export * from './kill-switch.ts';
 export * from './log.ts';
 export * from './shield.ts';
+export * from './notify.ts';
 export * from './watch.ts';
 export * from './work.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { agentSecret, hashSecret, isSecretOf, mintKey } from '../../api/keys.ts';
+import { agentSecret } from '../../db/signing-secret.ts';
+import { hashSecret, isSecretOf, mintKey } from '../../api/keys.ts';
 import { parseKey } from '../../domain/key.ts';
 
 const pepper = 'pepper';

@@ -1,5 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { agentSecret } from '../../api/keys.ts';
+import { agentSecret } from '../../db/signing-secret.ts';
 import { beginCycle, recordIssues } from '../../db/halo.ts';
 import { emptyHaloLoop } from '../../domain/halo.ts';
 import { createTestApi, keysOf, type TestApi } from '../support/api.ts';

@@ -42,6 +42,7 @@ function startApi(given: Record<string, string> = {}): Started {
       DREAMNET_TICKET_PRIVATE_KEY_FILE: secrets.ticketPrivateKey,
       DREAMNET_AGENT_ROOT_FILE: secrets.agentRoot,
       DREAMNET_AUDIT_PUBLIC_KEY_FILE: secrets.auditPublicKey,
+      DREAMNET_SECRET_BOX_KEY_FILE: secrets.secretBoxKey,
       TEMPORAL_ADDRESS: '127.0.0.1:1',
       PORT: '0',
       ...given,
@@ -142,6 +143,8 @@ describe('the API process', () => {
     const wrong: Record<string, string>[] = [
       { DREAMNET_KEY_PEPPER_FILE: short },
       { DREAMNET_AGENT_ROOT_FILE: secrets.keyPepper },
+      { DREAMNET_SECRET_BOX_KEY_FILE: short },
+      { DREAMNET_SECRET_BOX_KEY_FILE: secrets.agentRoot },
       { DREAMNET_TICKET_PRIVATE_KEY_FILE: secrets.ticketPublicKey },
       { DREAMNET_AUDIT_PUBLIC_KEY_FILE: secrets.keyPepper },
     ];

@@ -9,12 +9,14 @@ const api = {
   DREAMNET_TICKET_PRIVATE_KEY_FILE: '/run/ticket',
   DREAMNET_AUDIT_PUBLIC_KEY_FILE: '/run/audit.pub',
   DREAMNET_AGENT_ROOT_FILE: '/run/agents',
+  DREAMNET_SECRET_BOX_KEY_FILE: '/run/box',
 };
 const worker = {
   ...shared,
   DREAMNET_TICKET_PUBLIC_KEY_FILE: '/run/ticket.pub',
   DREAMNET_AUDIT_PRIVATE_KEY_FILE: '/run/audit',
   DREAMNET_AGENT_ROOT_FILE: '/run/agents',
+  DREAMNET_SECRET_BOX_KEY_FILE: '/run/box',
 };
 
 describe('what is left out has a default', () => {

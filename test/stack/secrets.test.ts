@@ -14,6 +14,7 @@ test('secrets are made once and only their owner may read them', () => {
   expect(statSync(join(folder, 'secrets')).mode & 0o777).toBe(0o700);
   expect(readFileSync(paths.keyPepper, 'utf8').trim()).toMatch(/^[0-9a-f]{64}$/);
   expect(readFileSync(paths.agentRoot, 'utf8').trim()).toMatch(/^[0-9a-f]{64}$/);
+  expect(readFileSync(paths.secretBoxKey, 'utf8').trim()).toMatch(/^[0-9a-f]{64}$/);
 });
 
 test('the two halves of the ticket key belong together, also when the public one was lost', () => {

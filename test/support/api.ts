@@ -8,6 +8,7 @@ import { ProblemError } from '../../api/problems.ts';
 import type { RunAnswer, RunAsk, TaskStart, TemporalPort } from '../../api/temporal.ts';
 import type { Database } from '../../db/client.ts';
 import { newId } from '../../db/ids.ts';
+import { createSecretBox } from '../../db/sealed.ts';
 import { storeKey } from '../../db/principals.ts';
 
 export const pepper = 'a pepper that only tests use, long enough';
@@ -125,6 +126,7 @@ export function createTestApi(database: Database, given: Partial<ApiDeps> = {}):
     auditKeys: [auditPair.publicKey.export({ type: 'spki', format: 'pem' }).toString()],
     refusals: createRefusalAudit({ database, log }),
     agentRoot: 'an agent root that only tests use, long enough',
+    secretBox: createSecretBox('a secret box key that only tests use, long enough'),
     uiUrl: 'http://127.0.0.1:8233',
     address: '127.0.0.1:7233',
     namespace: 'default',
