@@ -22,6 +22,8 @@ type Script = {
   /** What is due while it waits; nothing by default, as in runs from before there were reminders. */
   remindEveryMs?: number;
   escalateAfterMs?: number;
+  /** The first reminder finds that the approval was settled without the run. */
+  settledBehindIt?: ApprovalState;
 };
 
 const settledStates = { approve: 'approved', reject: 'rejected', edit: 'void' } as const;
@@ -146,6 +148,7 @@ export function fakeRecord(taskQueue: string, script: Script = {}) {
     },
     nudgeApproval(input) {
       note('nudgeApproval', input);
+      if (script.settledBehindIt !== undefined) approvals.set(input.approvalId, script.settledBehindIt);
       return Promise.resolve({ state: approvals.get(input.approvalId) ?? 'withdrawn' });
     },
   };
