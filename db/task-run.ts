@@ -63,8 +63,8 @@ async function waitLeft(db: Db, id: string): Promise<Waiting> {
            case when escalated_at is null
                 then (extract(epoch from created_at - clock_timestamp()) * 1000)::float8 + (rule ->> 'escalateAfterMs')::float8 end as escalate
     from approvals where id = ${id}`);
-  const left = (ms: number | null | undefined): number | null =>
-    ms == null ? null : Math.max(1, Math.ceil(Number(ms)));
+  const left = (ms: number | null = null): number | null =>
+    ms === null ? null : Math.max(1, Math.ceil(Number(ms)));
   return {
     expiresInMs: left(row?.expires) ?? 1,
     remindEveryMs: left(row?.every),
