@@ -1,6 +1,7 @@
 import { and, eq, sql } from 'drizzle-orm';
 import { eventTypes } from '../domain/events.ts';
 import { taskWorkflowId } from '../domain/names.ts';
+import { approvalsNeeded } from '../domain/policy.ts';
 import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
 import { checkRetry, type TaskState } from '../domain/task.ts';
 import { change, recordedResult } from './change.ts';
@@ -111,6 +112,8 @@ export async function retryTask(
         approvalStands: renewed === null,
         approvalId: renewed ?? task.approvalId,
         digest: currentDigest,
+        requestedBy: task.editedBy ?? task.requestedBy,
+        required: approvalsNeeded(policy.rule),
       },
     },
     result: sql`jsonb_build_object('state', changed.state, 'run', changed.run, 'workflowId', changed.workflow_id)`,

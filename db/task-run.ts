@@ -4,7 +4,7 @@ import type { Waiting } from '../domain/approval.ts';
 import { whoLapsed } from '../domain/approver.ts';
 import { eventTypes } from '../domain/events.ts';
 import type { JsonObject } from '../domain/json.ts';
-import type { Policy } from '../domain/policy.ts';
+import { approvalsNeeded, type Policy } from '../domain/policy.ts';
 import { refuse, type Refusal } from '../domain/refusal.ts';
 import { checkDispatch, type Executor, type ExecutorBinding, type TaskState } from '../domain/task.ts';
 import { approvalFacts } from './approvals.ts';
@@ -319,7 +319,10 @@ async function voidApproval(
       action: 'approval.void',
       subjectKind: 'approval',
       subjectId: task.approvalId,
-      detail: { task: task.id, because, newApprovalId: newApproval, digest: currentDigest },
+      detail: {
+        ...{ task: task.id, because, newApprovalId: newApproval, digest: currentDigest },
+        ...{ requestedBy: seed.requestedBy, required: approvalsNeeded(policy.rule) },
+      },
     },
     result: sql`jsonb_build_object('approvalId', changed.approval_id, 'because', ${because}::text)
                 || ${JSON.stringify(waitingFor(policy))}::text::jsonb`,
