@@ -30,6 +30,11 @@ export function askerOf(c: ApiContext): Asker {
   };
 }
 
+/** When the asker logged in, as the record keeps it. */
+export function loginOf({ loginAtMs = null }: Asker): Date | null {
+  return loginAtMs === null ? null : new Date(loginAtMs);
+}
+
 /** What makes no sense together is refused before anything is asked. */
 export function checkWish(wish: Pick<DecisionWish, 'decision' | 'guidance' | 'breakGlass'>): void {
   if (wish.guidance !== undefined && wish.decision !== 'reject')

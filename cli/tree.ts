@@ -8,6 +8,8 @@ export const root: CommandDef = defineCommand({
     inbox: async () => (await import('./commands/inbox.ts')).inboxCommand,
     approve: async () => (await import('./commands/approve.ts')).approveCommand,
     reject: async () => (await import('./commands/reject.ts')).rejectCommand,
+    edit: async () => (await import('./commands/edit.ts')).editCommand,
+    'hand-over': async () => (await import('./commands/hand-over.ts')).handOverCommand,
     ticket: async () => (await import('./commands/ticket.ts')).ticketCommand,
     task: group(
       'task',

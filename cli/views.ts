@@ -1,7 +1,7 @@
 import type { AgentState } from '../domain/agent.ts';
-import type { ApprovalKind, ApprovalState, Decision, Vote } from '../domain/approval.ts';
+import type { ApprovalKind, ApprovalState, Decision, Finding, Vote } from '../domain/approval.ts';
 import type { CycleMode, CycleState } from '../domain/halo.ts';
-import type { PolicyMatch, PolicyRule } from '../domain/policy.ts';
+import type { Approvers, PolicyMatch, PolicyRule } from '../domain/policy.ts';
 import type { BackTested, BackTestTotals } from '../domain/policy-backtest.ts';
 import type { DispatchMode, Risk, TaskState } from '../domain/task.ts';
 
@@ -20,7 +20,22 @@ export type Approval = {
   state: ApprovalState;
   requestedBy: { id: string; name?: string };
   requiredApprovals: number;
+  rule: {
+    policyId: string;
+    policyVersion: number;
+    stage: { number: number; of: number; approvals: number; given: number; approvers: Approvers };
+    votesLeft: number;
+    reasonRequired: boolean;
+    editAllowed: boolean;
+    handOverAllowed: boolean;
+    glassBroken: number;
+  };
+  findings: Finding[];
   votes: Vote[];
+  handovers: { fromName: string; toName: string }[];
+  guidance: string | null;
+  reminders: number;
+  escalatedAt: string | null;
   ageSeconds: number;
   createdAt: string;
   expiresAt: string;

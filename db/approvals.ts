@@ -34,7 +34,7 @@ export function approvalFacts(row: ApprovalRow): ApprovalFacts {
 }
 
 /** An approval that was opened before there were policies asks for what it asked for then. */
-export function ruleOf(row: Pick<ApprovalRow, 'rule' | 'requiredApprovals'>): PolicyRule {
+function ruleOf(row: Pick<ApprovalRow, 'rule' | 'requiredApprovals'>): PolicyRule {
   const stored: Partial<PolicyRule> = row.rule;
   if (stored.stages !== undefined) return row.rule;
   return {

@@ -98,6 +98,7 @@ export function denied(refusal: Refusal): DecisionOutcome {
 }
 
 function voteOf(input: DecisionInput, { principal }: ReadApprover, stage: number): Vote {
+  const { guidance = null, acknowledgedFindings = [], breakGlass = false } = input;
   return {
     principalId: principal.id,
     person: principal.person,
@@ -106,11 +107,9 @@ function voteOf(input: DecisionInput, { principal }: ReadApprover, stage: number
     stage,
     at: new Date().toISOString(),
     reason: input.reason,
-    ...(input.guidance == null ? {} : { guidance: input.guidance }),
-    ...(input.acknowledgedFindings === undefined || input.acknowledgedFindings.length === 0
-      ? {}
-      : { acknowledgedFindings: input.acknowledgedFindings }),
-    ...(input.breakGlass === true ? { breakGlass: true } : {}),
+    ...(guidance === null ? {} : { guidance }),
+    ...(acknowledgedFindings.length === 0 ? {} : { acknowledgedFindings }),
+    ...(breakGlass ? { breakGlass } : {}),
   };
 }
 
@@ -194,13 +193,9 @@ export async function usedUp(db: Db, requestId: string | null): Promise<Decision
 }
 
 function accepted(input: DecisionInput, recorded: Recorded): DecisionOutcome {
-  const isGuided = recorded.state === 'rejected' && input.guidance != null;
-  return {
-    accepted: true,
-    approvalId: input.approvalId,
-    ...recorded,
-    ...(isGuided ? { guidance: input.guidance ?? '' } : {}),
-  };
+  const { approvalId, guidance = null } = input;
+  const isGuided = recorded.state === 'rejected' && guidance !== null;
+  return { accepted: true, approvalId, ...recorded, ...(isGuided ? { guidance } : {}) };
 }
 
 function requestIsOpen(requestId: string): SQL {

@@ -1,8 +1,8 @@
 import { and, eq, sql } from 'drizzle-orm';
 import { eventTypes } from '../domain/events.ts';
 import { taskWorkflowId } from '../domain/names.ts';
-import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
 import { approvalsNeeded } from '../domain/policy.ts';
+import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
 import { checkRetry, type TaskState } from '../domain/task.ts';
 import { change, recordedResult } from './change.ts';
 import type { Db } from './client.ts';
@@ -112,6 +112,7 @@ export async function retryTask(
         approvalStands: renewed === null,
         approvalId: renewed ?? task.approvalId,
         digest: currentDigest,
+        requestedBy: task.editedBy ?? task.requestedBy,
         required: approvalsNeeded(policy.rule),
       },
     },

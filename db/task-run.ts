@@ -72,8 +72,8 @@ async function waitLeft(db: Db, id: string): Promise<Waiting> {
            case when escalated_at is null
                 then (extract(epoch from created_at - clock_timestamp()) * 1000)::float8 + (rule ->> 'escalateAfterMs')::float8 end as escalate
     from approvals where id = ${id}`);
-  const left = (ms: number | null | undefined): number | null =>
-    ms == null ? null : Math.max(1, Math.ceil(Number(ms)));
+  const left = (ms: number | null = null): number | null =>
+    ms === null ? null : Math.max(1, Math.ceil(Number(ms)));
   return {
     expiresInMs: left(row?.expires) ?? 1,
     remindEveryMs: left(row?.every),
@@ -309,11 +309,8 @@ async function voidApproval(
       subjectKind: 'approval',
       subjectId: task.approvalId,
       detail: {
-        task: task.id,
-        because,
-        newApprovalId: newApproval,
-        digest: currentDigest,
-        required: approvalsNeeded(policy.rule),
+        ...{ task: task.id, because, newApprovalId: newApproval, digest: currentDigest },
+        ...{ requestedBy: seed.requestedBy, required: approvalsNeeded(policy.rule) },
       },
     },
     result: sql`jsonb_build_object('approvalId', changed.approval_id, 'because', ${because}::text)

@@ -1,3 +1,4 @@
+import { isPermitted } from './access.ts';
 import type { JsonObject } from './json.ts';
 import type { Decision, Handover, ApprovalState } from './approval-record.ts';
 import {
@@ -71,6 +72,7 @@ export function decide(approval: ApprovalFacts, request: DecisionFacts, nowMs: n
   const refusal =
     checkPerson(approval, request.approver, breakGlass) ??
     checkOpen(approval, request.digest, nowMs) ??
+    checkRights(approval, request.approver, breakGlass) ??
     checkVote(approval, request.approver, breakGlass) ??
     checkLogin(approval, request, nowMs) ??
     (decision === 'approve' ? checkApproval(approval, request) : null);
@@ -95,6 +97,7 @@ export function checkEdit(
   return (
     checkPerson(approval, request.approver, false) ??
     checkOpen(approval, request.digest, nowMs) ??
+    checkRights(approval, request.approver, false) ??
     (approval.kind === 'task' && approval.rule.editAllowed
       ? null
       : refuse(
@@ -118,6 +121,7 @@ export function handOver(
   const refusal =
     checkPerson(approval, giver, false) ??
     checkOpen(approval, approval.digest, nowMs) ??
+    checkRights(approval, giver, false) ??
     (approval.rule.handOverAllowed
       ? null
       : refuse(
@@ -141,7 +145,7 @@ export function handOver(
 
 function checkReceiver(approval: ApprovalFacts, receiver: Approver): Refusal | null {
   const { name, person } = receiver.principal;
-  const refusal = checkPerson(approval, receiver, false);
+  const refusal = checkPerson(approval, receiver, false) ?? checkRights(approval, receiver, false);
   if (refusal !== null) return refuse(refusal.refused, `It cannot be handed to ${name}: ${refusal.message}`);
   return approval.votes.some((vote) => personOf(vote) === person)
     ? refuse('CONFLICT', `${name} has already approved this; name somebody who has not.`)
@@ -153,17 +157,11 @@ function checkPerson(approval: ApprovalFacts, approver: Approver, breakGlass: bo
   const { name } = principal;
   if (principal.kind !== 'human')
     return refuse('FORBIDDEN', `${name} is ${withArticle(principal.kind)}; only people decide.`);
-  const late = lateIdentity(approver, approval);
-  if (late !== null)
-    return refuse(
-      'FORBIDDEN',
-      `The ${late.what} of ${name} was made by whoever asks for this, after asking; somebody else has to decide it.`,
-    );
   const permission = breakGlass ? 'approvals:break-glass' : 'approvals:decide';
-  if (!isPermittedStill(approver, permission, approval))
+  if (!approver.active || !isPermitted(principal, permission, approval.target))
     return refuse(
       'FORBIDDEN',
-      `${name} may not decide ${approval.target === '' ? 'approvals' : `approvals for ${approval.target}`}; the permission is ${permission}, given by somebody other than who asks for this.`,
+      `${name} may not decide ${approval.target === '' ? 'approvals' : `approvals for ${approval.target}`}; the permission is ${permission}.`,
       { permission },
     );
   const wrote =
@@ -176,6 +174,24 @@ function checkPerson(approval: ApprovalFacts, approver: Approver, breakGlass: bo
       `${name} requested this and cannot decide it; another person has to (four-eyes rule).`,
     );
   return null;
+}
+
+/** Nobody chooses their own judge; who comes too late is told that first. */
+function checkRights(approval: ApprovalFacts, approver: Approver, breakGlass: boolean): Refusal | null {
+  const { name } = approver.principal;
+  const late = lateIdentity(approver, approval);
+  if (late !== null)
+    return refuse(
+      'FORBIDDEN',
+      `The ${late.what} of ${name} was made by whoever asks for this, after asking; somebody else has to decide it.`,
+    );
+  const permission = breakGlass ? 'approvals:break-glass' : 'approvals:decide';
+  if (isPermittedStill(approver, permission, approval)) return null;
+  return refuse(
+    'FORBIDDEN',
+    `${name} has ${permission} from whoever asks for this, given after asking; somebody else has to decide it.`,
+    { permission },
+  );
 }
 
 function checkOpen(approval: ApprovalFacts, digest: string, nowMs: number): Refusal | null {

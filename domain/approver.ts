@@ -51,7 +51,7 @@ export function personOf(vote: Vote): string {
 }
 
 /** Rights that whoever asks has given after asking do not count: nobody chooses their own judge (TRUST 4.11). */
-export function isLate(right: Right, approval: ApprovalFacts): boolean {
+function isLate(right: Right, approval: ApprovalFacts): boolean {
   const { requestedBy, requestedByPerson, askedByPerson } = approval;
   return (
     right.givenBy !== null &&

@@ -30,6 +30,8 @@ export type TaskRunState = {
   waitingFor: string;
   approvalId: string | null;
   attempt: number;
+  /** Of a rejected task: what should be different. */
+  guidance?: string;
 };
 export const taskStateQuery = defineQuery<TaskRunState>(messageNames.taskState);
 

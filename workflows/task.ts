@@ -113,12 +113,13 @@ export async function task(input: TaskInput): Promise<TaskRunState> {
   }
 
   async function awaitDecision(): Promise<void> {
-    const { state } = await gate.wait(approval, isCancelAsked, (edited) => {
+    const { state, guidance } = await gate.wait(approval, isCancelAsked, (edited) => {
       approval = edited;
       life.approvalId = edited.id;
       enter('pending-approval', 'a decision on the edited content', false);
     });
     if (state === 'interrupted') return;
+    if (guidance !== null) life.guidance = guidance;
     const next = {
       approved: 'pending',
       rejected: 'rejected',

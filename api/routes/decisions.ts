@@ -10,7 +10,7 @@ import { ticketLifetimeMs } from '../../domain/ticket.ts';
 import { approvalSchema, approvalView } from '../approval-view.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
-import { askerOf, checkWish, decideOne } from '../decide.ts';
+import { askerOf, checkWish, decideOne, loginOf } from '../decide.ts';
 import { requireAllowed } from '../decision-rule.ts';
 import { throwRefusal } from '../problems.ts';
 import {
@@ -148,7 +148,7 @@ export function addDecisionRoutes(app: Api, deps: ApiDeps): void {
       workflowId,
       principalId,
       keyId: asker.keyId ?? null,
-      loginAt: asker.loginAtMs == null ? null : new Date(asker.loginAtMs),
+      loginAt: loginOf(asker),
       expiresAt: new Date(expiresAtMs),
     });
     if (stored.status !== 'changed')

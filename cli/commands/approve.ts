@@ -1,5 +1,5 @@
 import { command } from '../command.ts';
-import { readApproval, sendDecision, showContent } from '../decide.ts';
+import { approvalArgs, approvalChoice, readApproval, sendDecision, showContent } from '../decide.ts';
 import type { Exit } from '../exits.ts';
 import { usage } from '../problem.ts';
 import { bodyOf, type Session } from '../session.ts';
@@ -17,17 +17,23 @@ export const approveCommand = command({
       valueHint: 'DIGEST',
       description: 'Approve only what was seen before with this digest',
     },
+    ...approvalArgs,
     dispatch: {
       type: 'boolean',
       description: 'Hand the task to its agent as well; with --json a second line',
     },
   },
-  run: async (session, { id, reason, digest, dispatch }) => {
+  run: async (session, { id, reason, digest, dispatch, ...more }) => {
     const item = await readApproval(session, id);
     if (dispatch && item.kind !== 'task')
       throw usage('--dispatch is for approvals of the kind task.', 'Repeat it without --dispatch.');
     showContent(session, item);
-    const choice = { decision: 'approve' as const, digest: digest ?? item.digest, reason };
+    const choice = {
+      ...approvalChoice(more),
+      decision: 'approve' as const,
+      digest: digest ?? item.digest,
+      reason,
+    };
     const { exit, decided } = await sendDecision(session, item, choice);
     if (!dispatch) return exit;
     if (decided === null) {

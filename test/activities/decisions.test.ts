@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { createDecisionActivities } from '../../activities/decisions.ts';
 import { createTaskActivities } from '../../activities/tasks.ts';
 import { getApproval } from '../../db/approvals.ts';
+import { type Database, openDatabase } from '../../db/client.ts';
 import {
   getDecisionRequest,
   type NewDecisionRequest,
@@ -13,6 +14,7 @@ import type { TaskRow } from '../../db/tasks.ts';
 import type { ApprovalMessage } from '../../domain/approval.ts';
 import { canonical } from '../../domain/json.ts';
 import { type TicketClaims, ticketClaims } from '../../domain/ticket.ts';
+import { aKey } from '../support/api.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
 import { anAgent, aTask } from '../support/factories.ts';
 import { anApprovedTask, freshTask } from '../db/flow.ts';
@@ -207,6 +209,124 @@ describe('a signal', () => {
       refused: 'INVALID',
     });
     expect(await say(people.operator)).toMatchObject({ accepted: true });
+  });
+});
+
+describe('a ticket (TRUST 4.53)', () => {
+  /** A worker as after a restart, or another process: it shares nothing with the first but the database. */
+  function anotherWorker(other: Database) {
+    return createDecisionActivities({ database: other, ticketKey: pair.publicKey, acceptRawSignals: false });
+  }
+
+  test('is good for one use, also by a worker that started since and by another process', async () => {
+    const task = await aTask(database, people, { risk: 'high' });
+    const { ticket } = await aTicket(task, { reason: 'checked' });
+    expect(await record(task, { ticket })).toMatchObject({ accepted: true, state: 'open' });
+    const other = openDatabase(database.url, { name: 'another', connections: 2 });
+    try {
+      for (const activities of [anotherWorker(database), anotherWorker(other)]) {
+        const again = { message: { ticket }, workflowId: task.workflowId, beginTaskId: null };
+        const { outcome } = await activities.recordDecision({ ...again, opKey: newId('op') });
+        expect(outcome).toMatchObject({ accepted: false });
+      }
+    } finally {
+      await other.close();
+    }
+    expect((await getApproval(database.db, task.approvalId))?.votes).toHaveLength(1);
+  });
+
+  test('used by many processes at the same moment decides once', async () => {
+    const task = await aTask(database, people, { risk: 'high' });
+    const { ticket } = await aTicket(task, { reason: 'checked' });
+    const outcomes = await Promise.all(Array.from({ length: 8 }, () => record(task, { ticket })));
+    expect(outcomes.filter(({ accepted }) => accepted)).toHaveLength(1);
+    expect((await getApproval(database.db, task.approvalId))?.votes).toHaveLength(1);
+  });
+
+  test('binds reason, guidance, findings and broken glass: what the signal says beside it does not count', async () => {
+    const task = await aTask(database, people);
+    const { ticket } = await aTicket(task, { decision: 'reject', reason: 'no', guidance: 'smaller' });
+    await record(task, { ticket, reason: 'yes', guidance: 'larger', breakGlass: true });
+    expect(await getApproval(database.db, task.approvalId)).toMatchObject({
+      votes: [{ decision: 'reject', reason: 'no', guidance: 'smaller' }],
+    });
+    const high = await aTask(database, people, { risk: 'high' });
+    const given = { principalId: people.breakGlass, breakGlass: true, reason: 'fire' };
+    expect(await record(high, { ticket: (await aTicket(high, given)).ticket })).toMatchObject({
+      state: 'open',
+    });
+    expect(await getApproval(database.db, high.approvalId)).toMatchObject({ votes: [{ breakGlass: true }] });
+  });
+
+  test('with a foreign signature is an alarm, once for each signal', async () => {
+    const task = await aTask(database, people);
+    const { ticket } = await aTicket(task, {}, stranger.privateKey);
+    const opKey = newId('op');
+    await record(task, { ticket }, { opKey });
+    await record(task, { ticket }, { opKey });
+    const alarms = () => database.root`
+      select severity, payload from events where type = 'security.ticket.forged' and correlation_id = ${task.workflowId}`;
+    expect([...(await alarms())]).toMatchObject([
+      { severity: 'error', payload: { workflowId: task.workflowId } },
+    ]);
+    expect(JSON.stringify(await alarms())).not.toContain(ticket);
+    await record(task, { ticket });
+    expect(await alarms()).toHaveLength(2);
+    const rows =
+      await database.root`select from audit_entries where op_key = ${`${opKey}:refused`} and outcome = 'refused'`;
+    expect(rows).toHaveLength(1);
+  });
+
+  test('that is merely late or for another run is refused without an alarm', async () => {
+    const task = await aTask(database, people);
+    await record(task, { ticket: (await aTicket(task, { expiresAtMs: Date.now() - 1 })).ticket });
+    await record(task, {});
+    const rows = await database.root`
+      select from events where type = 'security.ticket.forged' and correlation_id = ${task.workflowId}`;
+    expect(rows).toHaveLength(0);
+  });
+});
+
+describe('an edit over HTTP', () => {
+  const content = { payload: { url: 'http://127.0.0.1:9/' } };
+
+  test('is done by what is on record, and answers the approval of the new content', async () => {
+    const task = await aTask(database, people);
+    const requestId = await store(task, { action: 'edit', content });
+    const outcome = await record(task, { requestId, decision: 'edit' });
+    const now = await freshTask(database, task.id);
+    expect(outcome).toMatchObject({
+      accepted: true,
+      state: 'void',
+      replacement: { approvalId: now.approvalId },
+    });
+    expect(now).toMatchObject({ ...content, editedBy: people.operator });
+    expect(await getDecisionRequest(database.db, requestId)).toMatchObject({ state: 'recorded' });
+    expect(await record(task, { requestId, decision: 'edit' })).toMatchObject({ accepted: false });
+  });
+
+  test('that the signal only claims changes nothing', async () => {
+    const task = await aTask(database, people);
+    const claimed = {
+      decision: 'edit',
+      approvalId: task.approvalId,
+      principalId: people.operator,
+      ...content,
+    };
+    for (const raw of [false, true])
+      expect(await record(task, claimed as ApprovalMessage, { raw })).toMatchObject({ accepted: false });
+    const approve = await store(task);
+    await record(task, { requestId: approve, decision: 'edit' });
+    expect(await freshTask(database, task.id)).toMatchObject({ state: 'pending', payload: task.payload });
+  });
+
+  test('by a key that the requester issued since is refused, and settled as refused', async () => {
+    const task = await aTask(database, people);
+    const { id: keyId } = await aKey(database, people.operator);
+    await database.root`update keys set issued_by = ${people.requester} where id = ${keyId}`;
+    const requestId = await store(task, { action: 'edit', content, keyId });
+    expect(await record(task, { requestId, decision: 'edit' })).toMatchObject({ refused: 'FORBIDDEN' });
+    expect(await getDecisionRequest(database.db, requestId)).toMatchObject({ state: 'refused' });
   });
 });
 

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   approval,
   approvalId,
@@ -121,6 +121,90 @@ test('ticket prints the ready line alone', async () => {
   expect(ended).toMatchObject({ code: 0, stdout: `${command}\n` });
   expect(sent()[0]?.body).toEqual({ decision: 'approve', digest });
   expect((await cli('ticket', approvalId, 'maybe')).code).toBe(2);
+});
+
+test('approve says what more it takes, and names the findings that were taken', async () => {
+  const stage = {
+    number: 1,
+    of: 2,
+    approvals: 1,
+    given: 0,
+    approvers: { roles: ['admin'], groups: ['sre'] },
+  };
+  const item = approval({
+    rule: { ...approval().rule, stage },
+    findings: [{ id: 'F1', level: 'warn', text: 'writes outside' }],
+    handovers: [{ fromName: 'ann', toName: 'ben' }],
+  });
+  api.on(`GET /v1/approvals/${approvalId}`, () => ({ body: item }));
+  const ended = await cli(
+    'approve',
+    approvalId,
+    '--acknowledge',
+    'F1, F2',
+    '--break-glass',
+    '--reason',
+    'fire',
+  );
+  expect(ended.code).toBe(0);
+  for (const part of ['1 of 2: 0/1 by role admin or group sre', 'warn F1: writes outside', 'ann to ben'])
+    expect(ended.stdout).toContain(part);
+  expect(sent()[0]?.body).toEqual({
+    ...{ decision: 'approve', digest, reason: 'fire', breakGlass: true },
+    acknowledgedFindings: ['F1', 'F2'],
+  });
+});
+
+test('reject carries what should be different', async () => {
+  await cli('reject', approvalId, '--reason', 'wrong port', '--guidance', 'use 8080');
+  expect(sent()[0]?.body).toMatchObject({ decision: 'reject', reason: 'wrong port', guidance: 'use 8080' });
+});
+
+describe('edit', () => {
+  const route = `POST /v1/approvals/${approvalId}/edit`;
+  beforeEach(() => {
+    api.on(route, () => ({ body: { approval: approval({ id: 'apr_new' }), replaces: approvalId } }));
+  });
+  const edit = (args: string[], input = '') =>
+    run(['edit', approvalId, ...args, '--url', api.url], {}, input);
+
+  test('shows what changes, asks, and sends it with the digest that was read', async () => {
+    const ended = await edit(['--payload', '{"restart": false}', '--title', 'Stop shop'], 'y\n');
+    expect(ended).toMatchObject({ code: 0, stderr: expect.stringContaining('Send this edit?') });
+    for (const part of [
+      '-   "restart": true',
+      '+   "restart": false',
+      '- Repair shop',
+      '+ Stop shop',
+      'apr_new',
+    ])
+      expect(ended.stdout).toContain(part);
+    expect(sent()[0]?.body).toEqual({ digest, payload: { restart: false }, title: 'Stop shop' });
+  });
+
+  test.each(['n\n', '\n', ''])('sends nothing without a yes (%j)', async (input) => {
+    const ended = await edit(['--title', 'Stop shop'], input);
+    expect(ended).toMatchObject({ code: 2, stderr: expect.stringContaining('Nothing was changed') });
+    expect(sent()).toEqual([]);
+  });
+
+  test('with --yes nobody is asked; a script that gives neither is told to', async () => {
+    expect(await edit(['--title', 'x', '--json', '--yes'])).toMatchObject({ code: 0, stderr: '' });
+    expect((await edit(['--title', 'x', '--json'])).code).toBe(2);
+    expect((await edit([])).code).toBe(2);
+    expect((await edit(['--payload', '-'], '{}')).code).toBe(2);
+    expect((await edit(['--payload', '-', '--yes'], '{"a": 1}')).code).toBe(0);
+    expect(sent()).toHaveLength(2);
+  });
+});
+
+test('hand-over names who decides instead', async () => {
+  api.on(`POST /v1/approvals/${approvalId}/hand-over`, () => ({
+    body: { approval: approval({ handovers: [{ fromName: 'admin', toName: 'operator' }] }) },
+  }));
+  const ended = await cli('hand-over', approvalId, 'operator', '--reason', 'away');
+  expect(ended).toMatchObject({ code: 0, stdout: expect.stringContaining('operator now decides') });
+  expect(sent()[0]?.body).toEqual({ to: 'operator', reason: 'away' });
 });
 
 test('the first six characters are enough while they name one approval', async () => {

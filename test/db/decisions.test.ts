@@ -141,6 +141,96 @@ describe('one decision', () => {
   });
 });
 
+describe('what a person says with a decision', () => {
+  test('guidance of a rejection is kept on the vote and the task, told in the event and to the run', async () => {
+    const task = await aTask(database, people);
+    const guidance = 'use the other port';
+    expect(await answer(task, people.operator, 'reject', { guidance })).toMatchObject({
+      ...{ accepted: true, state: 'rejected', guidance },
+    });
+    expect(await getTask(database.db, task.id)).toMatchObject({ state: 'rejected', guidance });
+    expect(await getApproval(database.db, task.approvalId)).toMatchObject({ votes: [{ guidance }] });
+    const [event] = await database.root`
+      select payload from events where type = 'squad.task.rejected' and correlation_id = ${task.id}`;
+    expect(event?.payload).toMatchObject({
+      guidance,
+      by: people.operator,
+      title: task.title,
+      risk: 'medium',
+    });
+  });
+
+  test('a finding that blocks cannot be approved; warnings have to be acknowledged, and that is on record', async () => {
+    const task = await aTask(database, people);
+    const find = (findings: object[]) => database.root`
+      update approvals set findings = ${database.root.json(findings as never)} where id = ${task.approvalId}`;
+    await find([{ id: 'B1', level: 'block', text: 'opens the network' }]);
+    const acknowledgedFindings = ['B1', 'F1'];
+    expect(await answer(task, people.operator, 'approve', { acknowledgedFindings })).toMatchObject({
+      refused: 'CONFLICT',
+    });
+    await find([{ id: 'F1', level: 'warn', text: 'is large' }]);
+    expect(await answer(task, people.operator, 'approve')).toMatchObject({
+      ...{ refused: 'INVALID', details: { findings: ['F1'] } },
+    });
+    expect(await answer(task, people.operator, 'approve', { acknowledgedFindings: ['F1'] })).toMatchObject({
+      state: 'approved',
+    });
+    expect(await getApproval(database.db, task.approvalId)).toMatchObject({
+      votes: [{ acknowledgedFindings: ['F1'] }],
+    });
+  });
+
+  test('high risk needs a reason, and where a login was shown, a fresh one (TRUST 4.17)', async () => {
+    const task = await aTask(database, people, { risk: 'high' });
+    expect(await answer(task, people.operator, 'approve', { reason: null })).toMatchObject({
+      ...{ refused: 'INVALID', details: { missing: 'reason' } },
+    });
+    const hour = 3_600_000;
+    expect(await answer(task, people.operator, 'approve', { loginAtMs: Date.now() - hour })).toMatchObject({
+      refused: 'FORBIDDEN',
+    });
+    expect(await answer(task, people.operator, 'approve', { loginAtMs: Date.now() - 1000 })).toMatchObject({
+      state: 'open',
+    });
+  });
+});
+
+describe('breaking the glass (TRUST 4.18)', () => {
+  const broken = { breakGlass: true, reason: 'the shop is down and nobody answers' };
+
+  test('takes two people with a role of their own, alarms everybody, and is in the audit', async () => {
+    const task = await aTask(database, people, { risk: 'high' });
+    const second = newId('prn');
+    await createPrincipal(database.db, {
+      ...{ id: second, kind: 'human', name: second, role: 'break-glass', actor: 'test', opKey: second },
+    });
+    expect(await answer(task, people.admin, 'approve', broken)).toMatchObject({ refused: 'FORBIDDEN' });
+    expect(await answer(task, people.breakGlass, 'approve', { ...broken, reason: null })).toMatchObject({
+      refused: 'INVALID',
+    });
+    expect(await answer(task, people.breakGlass, 'approve', broken)).toMatchObject({
+      state: 'open',
+      votesLeft: 1,
+    });
+    expect(await answer(task, people.breakGlass, 'approve', broken)).toMatchObject({ refused: 'CONFLICT' });
+    expect(await answer(task, second, 'approve', broken)).toMatchObject({ state: 'approved' });
+    expect(await auditOf(task.approvalId)).toEqual(['approval.break-glass', 'approval.break-glass']);
+    const alarms = await database.root`
+      select severity, payload from events where type = 'approval.glass-broken' and correlation_id = ${task.id}`;
+    expect([...alarms]).toMatchObject([
+      { severity: 'critical', payload: { by: people.breakGlass, reason: broken.reason } },
+      { severity: 'critical', payload: { by: second } },
+    ]);
+    expect(await getTask(database.db, task.id)).toMatchObject({ state: 'pending' });
+  });
+
+  test('does not let whoever asks decide', async () => {
+    const task = await aTask(database, people, { requestedBy: people.breakGlass });
+    expect(await answer(task, people.breakGlass, 'approve', broken)).toMatchObject({ refused: 'FORBIDDEN' });
+  });
+});
+
 describe('races', () => {
   test('of 32 people who decide at once one wins, and each loser learns who and when', async () => {
     const deciders = await Promise.all(

@@ -270,6 +270,9 @@ const dispatch: Step = {
   },
 };
 
+/** Longer runs take longer; a step of the model is far from a millisecond. */
+const timeoutMs = Math.max(60_000, propertyRuns.numRuns * 5);
+
 const settled = new WeakMap<ApprovalFacts, string>();
 
 /** The promises, over every approval there has been. */
@@ -347,19 +350,23 @@ function start(): { model: Model; real: Real } {
 }
 
 describe('the life of an approval', () => {
-  test('whatever people do in whatever order, it keeps its promises', () => {
-    let approved = 0;
-    fc.assert(
-      fc.property(fc.commands(steps, { size: '+1', maxCommands: 40 }), (commands) => {
-        const setup = start();
-        fc.modelRun(() => setup, commands);
-        if (setup.real.ran.length > 0 || current(setup.real).state === 'approved') approved += 1;
-      }),
-      propertyRuns,
-    );
-    // A model whose approvals never succeed would promise nothing.
-    expect(approved).toBeGreaterThan(propertyRuns.numRuns / 100);
-  });
+  test(
+    'whatever people do in whatever order, it keeps its promises',
+    () => {
+      let approved = 0;
+      fc.assert(
+        fc.property(fc.commands(steps, { size: '+1', maxCommands: 40 }), (commands) => {
+          const setup = start();
+          fc.modelRun(() => setup, commands);
+          if (setup.real.ran.length > 0 || current(setup.real).state === 'approved') approved += 1;
+        }),
+        propertyRuns,
+      );
+      // A model whose approvals never succeed would promise nothing.
+      expect(approved).toBeGreaterThan(propertyRuns.numRuns / 100);
+    },
+    timeoutMs,
+  );
 
   test('with the right people in time it is approved, in whatever order they come within a stage', () => {
     fc.assert(

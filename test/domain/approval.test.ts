@@ -73,19 +73,6 @@ const wrongs: { name: string; code: string; says: string; break: (at: Scene) => 
       }),
   },
   {
-    name: 'the account of the decider was made by the requester after asking',
-    code: 'FORBIDDEN',
-    says: 'The account of Olga was made by whoever asks',
-    break: (at) =>
-      (at.decision.approver = {
-        ...at.decision.approver,
-        rights: [
-          ...at.decision.approver.rights,
-          aRight({ what: 'account', givenBy: at.approval.askedByPerson, givenAtMs: now }),
-        ],
-      }),
-  },
-  {
     name: 'the decider lacks the role',
     code: 'FORBIDDEN',
     says: 'approvals:decide',
@@ -114,6 +101,19 @@ const wrongs: { name: string; code: string; says: string; break: (at: Scene) => 
     code: 'STALE',
     says: 'changed after you looked',
     break: (at) => (at.decision.digest = 'd0'),
+  },
+  {
+    name: 'the account of the decider was made by the requester after asking',
+    code: 'FORBIDDEN',
+    says: 'The account of Olga was made by whoever asks',
+    break: (at) =>
+      (at.decision.approver = {
+        ...at.decision.approver,
+        rights: [
+          ...at.decision.approver.rights,
+          aRight({ what: 'account', givenBy: at.approval.askedByPerson, givenAtMs: now }),
+        ],
+      }),
   },
   {
     name: 'the decider has voted',

@@ -101,6 +101,28 @@ const scenarios: Record<string, Scenario> = {
       await handle.executeUpdate(decideUpdate, { args: [{ ...approve, approvalId: 'apr_outcome' }] });
     },
   ),
+  'task.edit': taskScenario({ dispatchMode: 'auto' }, async (handle) => {
+    await handle.executeUpdate(decideUpdate, { args: [{ ...approve, decision: 'edit' }] });
+    await waitFor(handle, 'apr_edited');
+    await handle.executeUpdate(decideUpdate, { args: [approve] });
+    await handle.executeUpdate(decideUpdate, { args: [{ ...approve, approvalId: 'apr_edited' }] });
+  }),
+  'task.remind': taskScenario(
+    { dispatchMode: 'auto', expiresInMs: 30_000, remindEveryMs: 1_500, escalateAfterMs: 2_000 },
+    async (handle) => {
+      await sleep(4_000);
+      await handle.executeUpdate(decideUpdate, { args: [approve] });
+    },
+  ),
+  'task.remind-expire': taskScenario(
+    { expiresInMs: 1_200, remindEveryMs: 400, escalateAfterMs: 800 },
+    undefined,
+  ),
+  'task.guidance': taskScenario({}, (handle) =>
+    handle.executeUpdate(decideUpdate, {
+      args: [{ ...approve, decision: 'reject', guidance: 'use the other port' }],
+    }),
+  ),
   'haloLoop.trigger': {
     activities: (taskQueue) => ({
       ...fakeHalo({ find: found, limits: { errorWindowMs: 200, cooldownMs: 200 } }).activities,

@@ -26,6 +26,8 @@ type Script = {
   parked?: number;
   /** What the record says to a `hold` signal; by default no switch stands against the attempt. */
   stop?: () => string | null;
+  /** The first reminder finds that the approval was settled without the run. */
+  settledBehindIt?: ApprovalState;
 };
 
 const settledStates = { approve: 'approved', reject: 'rejected', edit: 'void' } as const;
@@ -161,6 +163,7 @@ export function fakeRecord(taskQueue: string, script: Script = {}) {
     },
     nudgeApproval(input) {
       note('nudgeApproval', input);
+      if (script.settledBehindIt !== undefined) approvals.set(input.approvalId, script.settledBehindIt);
       return Promise.resolve({ state: approvals.get(input.approvalId) ?? 'withdrawn' });
     },
   };

@@ -160,6 +160,108 @@ describe('deciding', () => {
   });
 });
 
+describe('reminding and escalating', () => {
+  const hour = 3_600_000;
+  const nudges = (calls: Call[]) =>
+    calls.flatMap(({ activity, input }) =>
+      activity === 'nudgeApproval' ? [(input as { what: string }).what] : [],
+    );
+  const patient = { expiresInMs: 72 * hour, remindEveryMs: 24 * hour, escalateAfterMs: 48 * hour };
+
+  test('nobody answers: people are reminded, it is escalated once, and then it expires and never runs', async () => {
+    const { result, calls, names } = await play({ dispatchMode: 'auto', ...patient }, () =>
+      Promise.resolve(),
+    );
+    expect(nudges(calls)).toEqual(['reminder', 'escalation', 'reminder']);
+    expect(names.at(-1)).toBe('expireApproval');
+    expect(result.state).toBe('expired');
+    const keys = calls.map(({ input }) => (input as { opKey?: string }).opKey).filter(Boolean);
+    expect(new Set(keys).size).toBe(keys.length);
+  });
+
+  test('an answer after the escalation counts, and no timer overwrites it', async () => {
+    const { result, calls, names } = await play({ dispatchMode: 'auto', ...patient }, async (handle) => {
+      await environment.sleep(50 * hour);
+      await handle.executeUpdate(decideUpdate, { args: [approve] });
+    });
+    expect(nudges(calls)).toEqual(['reminder', 'escalation', 'reminder']);
+    expect(names).not.toContain('expireApproval');
+    expect(result.state).toBe('success');
+  });
+
+  test('a reminder that finds the approval settled ends the wait as it was settled', async () => {
+    const { result, calls } = await play({ ...patient, settledBehindIt: 'withdrawn' }, () =>
+      Promise.resolve(),
+    );
+    expect(nudges(calls)).toEqual(['reminder']);
+    expect(result.state).toBe('cancelled');
+  });
+
+  test('a task decided at once has as many events as without reminders', async () => {
+    const eventsOf = async (script: Parameters<typeof fakeRecord>[1]) => {
+      const { handle } = await play({ dispatchMode: 'auto', ...script }, (started) =>
+        started.executeUpdate(decideUpdate, { args: [approve] }),
+      );
+      return (await handle.fetchHistory()).events?.length ?? 0;
+    };
+    const events = await eventsOf(patient);
+    expect(events).toBe(await eventsOf({}));
+    expect(events).toBeLessThanOrEqual(30);
+  });
+});
+
+describe('editing', () => {
+  const edit = { ...approve, decision: 'edit', requestId: 'dec_edit' } as const;
+
+  test('the run goes on waiting for the approval of the new content, and the old one opens nothing', async () => {
+    const { result, acted, names } = await play({ dispatchMode: 'auto' }, async (handle) => {
+      const edited = await handle.executeUpdate(decideUpdate, { args: [edit] });
+      expect(await handle.executeUpdate(decideUpdate, { args: [approve] })).toMatchObject({
+        accepted: false,
+      });
+      expect(await handle.query(taskStateQuery)).toMatchObject({
+        state: 'pending-approval',
+        approvalId: 'apr_edited',
+      });
+      await handle.executeUpdate(decideUpdate, { args: [{ ...approve, approvalId: 'apr_edited' }] });
+      return edited;
+    });
+    expect(acted).toMatchObject({ accepted: true, state: 'void', replacement: { approvalId: 'apr_edited' } });
+    expect(result).toMatchObject({ state: 'success', approvalId: 'apr_edited' });
+    expect(names.filter((name) => name === 'runAgent')).toHaveLength(1);
+  });
+
+  test('a signal that edits before the run listens is heard as well', async () => {
+    const { result } = await play(
+      { dispatchMode: 'auto' },
+      async (handle) => {
+        await handle.signal(approvalSignal, edit);
+        await handle.signal(approvalSignal, { ...approve, approvalId: 'apr_edited' });
+      },
+      { signalFirst: true },
+    );
+    expect(result.state).toBe('success');
+  });
+
+  test('the time to decide begins anew with the new content', async () => {
+    const { calls } = await play({ expiresInMs: 2 * 3_600_000 }, async (handle) => {
+      await environment.sleep(3_600_000);
+      await handle.executeUpdate(decideUpdate, { args: [edit] });
+    });
+    const expired = calls.filter(({ activity }) => activity === 'expireApproval');
+    expect(expired.map(({ input }) => (input as { approvalId: string }).approvalId)).toEqual(['apr_edited']);
+  });
+});
+
+test('what a person who rejects wants to be different reaches whoever sent the decision', async () => {
+  const guided = { ...reject, guidance: 'use the other port' };
+  const { acted, result } = await play({}, (handle) =>
+    handle.executeUpdate(decideUpdate, { args: [guided] }),
+  );
+  expect(acted).toMatchObject({ accepted: true, state: 'rejected', guidance: 'use the other port' });
+  expect(result).toMatchObject({ state: 'rejected', guidance: 'use the other port' });
+});
+
 describe('running', () => {
   const run: Play = (handle) => handle.executeUpdate(decideUpdate, { args: [approve] });
 
