@@ -6,10 +6,14 @@ export type Query = Record<string, string | number | undefined>;
 /** An answer of the API: its body, and the same body as the text it came in. */
 export type Reply = { status: number; body: unknown; text: string };
 
+type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+
 export type Api = {
   url: string;
   get(path: string, query?: Query): Promise<Reply>;
   post(path: string, body: object, headers?: Record<string, string>): Promise<Reply>;
+  patch(path: string, body: object): Promise<Reply>;
+  delete(path: string): Promise<Reply>;
 };
 
 const deadlineMs = 15_000;
@@ -19,7 +23,7 @@ export type ApiOptions = { url: string; key: string | null; out: Output; stop: A
 /** The API behind an address: every call ends in time, as a reply or as a CliError. */
 export function createApi({ url, key, out, stop }: ApiOptions): Api {
   async function call(
-    method: 'GET' | 'POST',
+    method: Method,
     path: string,
     body: string | null,
     headers: Record<string, string>,
@@ -53,6 +57,8 @@ export function createApi({ url, key, out, stop }: ApiOptions): Api {
     get: (path, query = {}) => call('GET', path + queryText(query), null, {}),
     post: (path, body, headers = {}) =>
       call('POST', path, JSON.stringify(body), { 'content-type': 'application/json', ...headers }),
+    patch: (path, body) => call('PATCH', path, JSON.stringify(body), { 'content-type': 'application/json' }),
+    delete: (path) => call('DELETE', path, null, {}),
   };
 }
 
@@ -97,7 +103,7 @@ function describe(error: unknown, late: AbortSignal, url: string): string {
 }
 
 function advice(method: string, late: AbortSignal): string {
-  if (late.aborted && method === 'POST')
+  if (late.aborted && method !== 'GET')
     return 'Whether it was carried out is not known: look first (`inbox`, `task list`), then repeat it.';
   return 'Is the stack running (`npm start`)? Another address: --url or DREAMNET_URL.';
 }

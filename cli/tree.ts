@@ -39,7 +39,26 @@ export const root: CommandDef = defineCommand({
       'Who may hold keys',
       async () => (await import('./commands/principal.ts')).principalCommands,
     ),
-    key: group('key', 'Issue and revoke keys', async () => (await import('./commands/key.ts')).keyCommands),
+    role: group(
+      'role',
+      'Names for permissions',
+      async () => (await import('./commands/role.ts')).roleCommands,
+    ),
+    grant: group(
+      'grant',
+      'Further roles, for some targets and some time',
+      async () => (await import('./commands/grant.ts')).grantCommands,
+    ),
+    group: group(
+      'group',
+      'Who approves together',
+      async () => (await import('./commands/group.ts')).groupCommands,
+    ),
+    key: group(
+      'key',
+      'Issue, rotate and revoke keys',
+      async () => (await import('./commands/key.ts')).keyCommands,
+    ),
     status: async () => (await import('./commands/status.ts')).statusCommand,
     me: async () => (await import('./commands/me.ts')).meCommand,
   },
