@@ -1,3 +1,4 @@
+import type * as crypto from 'node:crypto';
 import { beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { touchKey } from '../../db/keys.ts';
 import { newId } from '../../db/ids.ts';
@@ -10,7 +11,7 @@ import { createPeople, openTestDatabase, type People, type TestDatabase } from '
 /** What the check of a key costs beside its query. */
 const work = vi.hoisted(() => ({ hmac: 0, compare: 0 }));
 vi.mock('node:crypto', async (original) => {
-  const real = await original<typeof import('node:crypto')>();
+  const real = await original<typeof crypto>();
   return {
     ...real,
     createHmac: (...given: Parameters<typeof real.createHmac>) => {
