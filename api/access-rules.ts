@@ -23,7 +23,7 @@ export function requireNoPart(id: string): void {
 }
 
 /** Refuses, and writes the refusal into the audit: who tries to get more than they have is of interest later. */
-export async function refuseOnRecord(
+async function refuseOnRecord(
   deps: ApiDeps,
   c: ApiContext,
   subject: { action: string; kind: string; id: string },

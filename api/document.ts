@@ -27,7 +27,7 @@ export function describeApi(app: Api): ApiDocument {
   app.openAPIRegistry.registerComponent('securitySchemes', 'key', {
     type: 'http',
     scheme: 'bearer',
-    description: 'A key of DreamNet, `dn_live_...`.',
+    description: 'A key of DreamNet, `dn_live_...`, or a login of the identity provider where one is set.',
   });
   app.openAPIRegistry.register('Problem', problemSchema);
   const document = app.getOpenAPI31Document({

@@ -6,6 +6,8 @@ export type Query = Record<string, string | number | undefined>;
 /** An answer of the API: its body, and the same body as the text it came in. */
 export type Reply = { status: number; body: unknown; text: string };
 
+type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+
 export type Api = {
   url: string;
   get(path: string, query?: Query): Promise<Reply>;
@@ -14,6 +16,7 @@ export type Api = {
   patch(path: string, body: object): Promise<Reply>;
   /** The body as it comes, for answers that are too long for one text; only its first byte has a deadline. */
   stream(path: string, query?: Query): AsyncGenerator<Uint8Array, undefined, undefined>;
+  delete(path: string): Promise<Reply>;
 };
 
 const usualMs = 15_000;
@@ -24,7 +27,7 @@ export type ApiOptions = { url: string; key: string | null; out: Output; stop: A
 /** The API behind an address: every call ends in time, as a reply or as a CliError. */
 export function createApi({ url, key, out, stop }: ApiOptions): Api {
   async function call(
-    method: 'GET' | 'POST' | 'PUT' | 'PATCH',
+    method: Method,
     path: string,
     body: string | null,
     headers: Record<string, string>,
@@ -84,6 +87,7 @@ export function createApi({ url, key, out, stop }: ApiOptions): Api {
       call('POST', path, JSON.stringify(body), { ...asJson, ...headers }, withinMs),
     put: (path, body) => call('PUT', path, JSON.stringify(body), asJson),
     patch: (path, body) => call('PATCH', path, JSON.stringify(body), asJson),
+    delete: (path) => call('DELETE', path, null, {}),
   };
 }
 

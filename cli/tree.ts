@@ -46,12 +46,31 @@ export const root: CommandDef = defineCommand({
       'Who may hold keys',
       async () => (await import('./commands/principal.ts')).principalCommands,
     ),
+    role: group(
+      'role',
+      'Names for permissions',
+      async () => (await import('./commands/role.ts')).roleCommands,
+    ),
+    grant: group(
+      'grant',
+      'Further roles, for some targets and some time',
+      async () => (await import('./commands/grant.ts')).grantCommands,
+    ),
+    group: group(
+      'group',
+      'Who approves together',
+      async () => (await import('./commands/group.ts')).groupCommands,
+    ),
+    key: group(
+      'key',
+      'Issue, rotate and revoke keys',
+      async () => (await import('./commands/key.ts')).keyCommands,
+    ),
     audit: group(
       'audit',
       'Who did what, and whether the record of it is intact',
       async () => (await import('./commands/audit.ts')).auditCommands,
     ),
-    key: group('key', 'Issue and revoke keys', async () => (await import('./commands/key.ts')).keyCommands),
     control: group(
       'control',
       'Switch parts of the API off or on, and limit them',

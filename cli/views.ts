@@ -174,8 +174,55 @@ export type Agent = {
   state: AgentState;
   lastSeenAt: string | null;
 };
-export type Principal = { id: string; kind: string; name: string; role: string; status: string };
-export type Me = Omit<Principal, 'status'> & { permissions: string[]; agentId: string | null };
+export type Principal = {
+  id: string;
+  kind: string;
+  name: string;
+  role: string;
+  owner: string | null;
+  tier: string;
+  oidcSubject: string | null;
+  status: string;
+  roleBy: string | null;
+  roleSince: string;
+};
+export type Grant = {
+  id: string;
+  principalId: string;
+  role: string;
+  scope: string;
+  reason: string;
+  grantedBy: string;
+  expiresAt: string | null;
+  revokedAt: string | null;
+};
+export type Role = { name: string; description: string; permissions: string[]; builtIn: boolean };
+export type Group = {
+  name: string;
+  description: string;
+  members: { principalId: string; addedBy: string; addedAt: string }[];
+};
+export type Key = {
+  id: string;
+  label: string;
+  scopes: string[] | null;
+  expiresAt: string | null;
+  revokedAt: string | null;
+  lastUsedAt: string | null;
+};
+export type Me = {
+  id: string;
+  kind: string;
+  name: string;
+  role: string;
+  person: string;
+  tier: string;
+  groups: string[];
+  grants: Grant[];
+  permissions: string[];
+  agentId: string | null;
+  key: { id: string; scopes: string[] | null; expiresAt: string | null } | null;
+};
 
 export type Cluster = {
   name: string;

@@ -49,7 +49,7 @@ function principalView(row: PrincipalRow): z.infer<typeof principalSchema> {
   };
 }
 
-export const roleName = z.string().regex(/^[a-z][a-z0-9-]{0,39}$/);
+const roleName = z.string().regex(/^[a-z][a-z0-9-]{0,39}$/);
 const tier = z.string().regex(/^[a-z][a-z0-9-]{0,39}$/);
 const oidcSubject = z
   .string()

@@ -2,9 +2,31 @@ import type { CommandDef } from 'citty';
 import { command } from '../command.ts';
 import { instant } from '../format.ts';
 import { pathId } from '../ids.ts';
-import { readNumber } from '../input.ts';
-import { facts } from '../output.ts';
+import { readList, readNumber } from '../input.ts';
+import { facts, table } from '../output.ts';
 import { bodyOf, show } from '../session.ts';
+import type { Key } from '../views.ts';
+
+const shownOnce = 'Keep the key now: it is shown once and stored nowhere.';
+const ends = (at: string | null): string => (at === null ? 'never' : instant(at));
+
+const listCommand = command({
+  name: 'list',
+  about: 'Keys, without their secrets: your own, or those of another principal',
+  args: { principal: { type: 'string', valueHint: 'ID', description: 'Another principal' } },
+  run: async (session, { principal }) => {
+    const reply = await session.api.get('/v1/keys', { principalId: principal });
+    const { items } = bodyOf<{ items: Key[] }>(reply);
+    const heads = ['ID', 'LABEL', 'SCOPES', 'LAST USE', 'EXPIRES', 'STATUS'];
+    const rows = items.map((key) => [
+      ...[key.id, key.label, key.scopes === null ? 'all' : key.scopes.join(' ')],
+      ...[key.lastUsedAt === null ? 'never' : instant(key.lastUsedAt), ends(key.expiresAt)],
+      key.revokedAt === null ? 'valid' : 'revoked',
+    ]);
+    show(session, reply, () => (rows.length === 0 ? ['No keys.'] : table(session.out, heads, rows)));
+    return 'ok';
+  },
+});
 
 const issueCommand = command({
   name: 'issue',
@@ -21,12 +43,22 @@ const issueCommand = command({
       valueHint: 'TEXT',
       description: 'What it is for',
     },
-    'expires-in-days': { type: 'string', valueHint: 'N', description: 'It never expires without this' },
+    scopes: {
+      type: 'string',
+      valueHint: 'A,B@TARGET',
+      description: 'Permissions the key is cut down to; all of its principal without this',
+    },
+    'expires-in-days': {
+      type: 'string',
+      valueHint: 'N',
+      description: 'Without this 365 for people, and no end for services and agents',
+    },
   },
   run: async (session, args) => {
     const reply = await session.api.post('/v1/keys', {
       principalId: args.principal,
       label: args.label,
+      scopes: args.scopes === undefined ? undefined : readList(args.scopes),
       expiresInDays: readNumber('expires-in-days', args['expires-in-days']),
     });
     const made = bodyOf<{ id: string; key: string; expiresAt: string | null }>(reply);
@@ -34,10 +66,38 @@ const issueCommand = command({
       facts(session.out, [
         ['id', made.id],
         ['key', made.key],
-        ['expires', made.expiresAt === null ? 'never' : instant(made.expiresAt)],
+        ['expires', ends(made.expiresAt)],
       ]),
     );
-    session.out.hint('Keep the key now: it is shown once and stored nowhere.');
+    session.out.hint(shownOnce);
+    return 'ok';
+  },
+});
+
+const rotateCommand = command({
+  name: 'rotate',
+  about: 'Replace a key by a new one, which is shown once; the old one stays valid for a while',
+  args: {
+    id: { type: 'positional', required: true, description: 'Id of the key (`dreamnet key list`)' },
+    'overlap-seconds': {
+      type: 'string',
+      valueHint: 'N',
+      description: 'How long the old key stays valid: 3600 without this, at most 7 days',
+    },
+  },
+  run: async (session, args) => {
+    const overlapSeconds = readNumber('overlap-seconds', args['overlap-seconds']);
+    const reply = await session.api.post(`/v1/keys/${pathId(args.id)}/rotate`, { overlapSeconds });
+    const made = bodyOf<{ id: string; key: string; expiresAt: string | null; oldExpiresAt: string }>(reply);
+    show(session, reply, () =>
+      facts(session.out, [
+        ['id', made.id],
+        ['key', made.key],
+        ['expires', ends(made.expiresAt)],
+        ['the old one', `is valid until ${instant(made.oldExpiresAt)}`],
+      ]),
+    );
+    session.out.hint(shownOnce);
     return 'ok';
   },
 });
@@ -53,4 +113,9 @@ const revokeCommand = command({
   },
 });
 
-export const keyCommands: Record<string, CommandDef> = { issue: issueCommand, revoke: revokeCommand };
+export const keyCommands: Record<string, CommandDef> = {
+  list: listCommand,
+  issue: issueCommand,
+  rotate: rotateCommand,
+  revoke: revokeCommand,
+};

@@ -62,7 +62,7 @@ describe('a key', () => {
     expect(await statusOf(key)).toBe(401);
   });
 
-  test('cannot be found in the database', async () => {
+  test('TRUST 4.1: cannot be found in the database, and nothing in it opens the door', async () => {
     const tables = await database.root<{ name: string }[]>`
       select tablename as name from pg_tables where schemaname = 'public'`;
     const values: string[] = [];
