@@ -26,12 +26,19 @@ describe('recorded histories', () => {
     },
   );
 
-  test.each(['approve', 'reject', 'expire', 'retry', 'signal', 'cancel', 'outcome-unknown'])(
-    'the %s branch of the task has one',
-    (scenario) => {
-      expect(histories).toContainEqual(expect.stringMatching(`^task\\.${scenario}\\.v\\d+\\.json$`));
-    },
-  );
+  test.each([
+    'approve',
+    'reject',
+    'expire',
+    'retry',
+    'signal',
+    'cancel',
+    'outcome-unknown',
+    'parked',
+    'stopped',
+  ])('the %s branch of the task has one', (scenario) => {
+    expect(histories).toContainEqual(expect.stringMatching(`^task\\.${scenario}\\.v\\d+\\.json$`));
+  });
 
   test.each(histories)('%s replays on this code', async (name) => {
     await expect(replay(read(name))).resolves.toBeUndefined();

@@ -21,6 +21,8 @@ type Script = {
   clockBehindMs?: number;
   /** So many times the beginning of an attempt is held by a kill switch. */
   parked?: number;
+  /** So many dispatches by hand are refused by it. */
+  heldByHand?: number;
   /** What the record says to a `hold` signal; by default no switch stands against the attempt. */
   stop?: () => string | null;
 };
@@ -33,6 +35,7 @@ export function fakeRecord(taskQueue: string, script: Script = {}) {
   let clockBehindMs = script.clockBehindMs ?? 0;
   let attempt = 0;
   let parked = script.parked ?? 0;
+  let heldByHand = script.heldByHand ?? 0;
   const note = (activity: string, input: unknown): void => void calls.push({ activity, input });
 
   function begin(taskId: string): DispatchOutcome {
@@ -82,6 +85,10 @@ export function fakeRecord(taskQueue: string, script: Script = {}) {
     },
     beginAttempt(input) {
       note('beginAttempt', input);
+      if (input.requestId !== null && heldByHand > 0) {
+        heldByHand -= 1;
+        return Promise.resolve({ dispatched: false, voided: false, ...refuse('CONFLICT', 'held by all') });
+      }
       return Promise.resolve(begin(input.taskId));
     },
     findStop(input) {
