@@ -6,7 +6,7 @@ export type Query = Record<string, string | number | undefined>;
 /** An answer of the API: its body, and the same body as the text it came in. */
 export type Reply = { status: number; body: unknown; text: string };
 
-type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 export type Api = {
   url: string;

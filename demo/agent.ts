@@ -7,6 +7,7 @@ import { heartbeat, sleep } from '@temporalio/activity';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { AgentCall, AgentResult } from '../domain/task.ts';
+import { createFence } from './fence.ts';
 
 /*
  * A whole agent: a Temporal worker with the one activity `runAgent` on a task queue of its own, and a sign of life over
@@ -35,9 +36,13 @@ const shopPidFile = option('shop-pid-file');
 const healthUrl = `http://127.0.0.1:${shopPort}/health`;
 const own: { shop: number | null } = { shop: null };
 
+const mayAct = createFence();
+
 async function runAgent(call: AgentCall): Promise<AgentResult> {
   const earlier = findDone(call.key);
   if (earlier !== null) return earlier;
+  if (!mayAct(call))
+    return { ok: false, summary: 'Nothing was done: a kill switch was engaged after this call was made.' };
   const { type, payload } = call.task;
   if (type !== 'repair.api.endpoint' || payload.url !== healthUrl)
     return { ok: false, summary: `Nothing was done: this agent only repairs ${healthUrl}.` };
@@ -126,6 +131,8 @@ const worker = await Worker.create({
   namespace,
   taskQueue: option('task-queue'),
   activities: { runAgent },
+  // An order to stop comes back with a heartbeat; the SDK would hold most of them back for half a minute.
+  maxHeartbeatThrottleInterval: '1s',
 });
 await beat();
 const beating = setInterval(() => void beat(), 15_000);

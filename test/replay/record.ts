@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Context } from '@temporalio/activity';
 import type { WorkflowHandle } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
@@ -18,6 +19,9 @@ import {
   haloPauseUpdate,
   haloRequestUpdate,
   haloTriggerSignal,
+  holdSignal,
+  releaseSignal,
+  type TaskRunState,
 } from '../../workflows/messages.ts';
 import { anIssue, fakeHalo } from '../support/halo-record.ts';
 import { fakeRecord, outcomeUnknown } from '../support/task-record.ts';
@@ -47,12 +51,31 @@ function taskScenario(script: Parameters<typeof fakeRecord>[1], act: Scenario['a
   };
 }
 
-async function waitFor(handle: WorkflowHandle, approvalId: string): Promise<void> {
-  for (;;) {
-    const state = await handle.query<{ approvalId: string }>('taskState');
-    if (state.approvalId === approvalId) return;
-    await sleep(50);
-  }
+async function waitUntil(handle: WorkflowHandle, isSo: (state: TaskRunState) => boolean): Promise<void> {
+  while (!isSo(await handle.query<TaskRunState>('taskState'))) await sleep(50);
+}
+
+function waitFor(handle: WorkflowHandle, approvalId: string): Promise<void> {
+  return waitUntil(handle, (state) => state.approvalId === approvalId);
+}
+
+/** A kill switch ends an attempt under way: the first `hold` is forged, the second is not. */
+function stoppedScenario(): Scenario {
+  let isEngaged = false;
+  const agent = async (): Promise<unknown> => {
+    const context = Context.current();
+    const beat = setInterval(() => context.heartbeat(), 100);
+    return context.cancelled.finally(() => clearInterval(beat));
+  };
+  const stop = () => (isEngaged ? 'stopped by the kill switch (all, engaged by olga: fire)' : null);
+  return taskScenario({ dispatchMode: 'auto', agent, stop }, async (handle) => {
+    await handle.executeUpdate(decideUpdate, { args: [approve] });
+    await waitUntil(handle, ({ state }) => state === 'running');
+    await handle.signal(holdSignal);
+    await sleep(1_000);
+    isEngaged = true;
+    await handle.signal(holdSignal);
+  });
 }
 
 const found = (analyzer: AnalyzerName): Issue[] => (analyzer === 'endpoint-health' ? [anIssue()] : []);
@@ -123,6 +146,15 @@ const scenarios: Record<string, Scenario> = {
       args: [{ ...approve, decision: 'reject', guidance: 'use the other port' }],
     }),
   ),
+  'task.parked': taskScenario({ dispatchMode: 'auto', parked: 2 }, async (handle) => {
+    await handle.executeUpdate(decideUpdate, { args: [approve] });
+    await waitUntil(handle, ({ waitingFor }) => waitingFor.startsWith('a release'));
+    // The first comes before its turn.
+    await handle.signal(releaseSignal);
+    await sleep(1_000);
+    await handle.signal(releaseSignal);
+  }),
+  'task.stopped': stoppedScenario(),
   'haloLoop.trigger': {
     activities: (taskQueue) => ({
       ...fakeHalo({ find: found, limits: { errorWindowMs: 200, cooldownMs: 200 } }).activities,

@@ -29,6 +29,7 @@ describe('recorded histories', () => {
   test.each([
     ...['approve', 'reject', 'expire', 'retry', 'signal', 'cancel', 'outcome-unknown'],
     ...['edit', 'remind', 'remind-expire', 'guidance'],
+    ...['parked', 'stopped'],
   ])('the %s branch of the task has one', (scenario) => {
     expect(histories).toContainEqual(expect.stringMatching(`^task\\.${scenario}\\.v\\d+\\.json$`));
   });

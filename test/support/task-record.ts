@@ -24,6 +24,8 @@ type Script = {
   escalateAfterMs?: number;
   /** So many times the beginning of an attempt is held by a kill switch. */
   parked?: number;
+  /** So many dispatches by hand are refused by it. */
+  heldByHand?: number;
   /** What the record says to a `hold` signal; by default no switch stands against the attempt. */
   stop?: () => string | null;
   /** The first reminder finds that the approval was settled without the run. */
@@ -45,6 +47,7 @@ export function fakeRecord(taskQueue: string, script: Script = {}) {
     ...(escalateAfterMs === undefined ? {} : { escalateAfterMs }),
   };
   let parked = script.parked ?? 0;
+  let heldByHand = script.heldByHand ?? 0;
   const note = (activity: string, input: unknown): void => void calls.push({ activity, input });
 
   function begin(taskId: string): DispatchOutcome {
@@ -95,6 +98,10 @@ export function fakeRecord(taskQueue: string, script: Script = {}) {
     },
     beginAttempt(input) {
       note('beginAttempt', input);
+      if (input.requestId !== null && heldByHand > 0) {
+        heldByHand -= 1;
+        return Promise.resolve({ dispatched: false, voided: false, ...refuse('CONFLICT', 'held by all') });
+      }
       return Promise.resolve(begin(input.taskId));
     },
     findStop(input) {

@@ -37,6 +37,8 @@ export async function createWorker(
     taskQueue,
     workflowBundle: await workflowBundle(),
     activities: activities,
+    // A cancellation travels back with a heartbeat, of which the SDK sends few by default.
+    maxHeartbeatThrottleInterval: '100ms',
     ...(options.replayAlways === true ? { maxCachedWorkflows: 0 } : {}),
   });
 }
