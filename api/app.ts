@@ -11,9 +11,11 @@ import { addAccessRoutes } from './routes/access.ts';
 import { addAgentRoutes } from './routes/agents.ts';
 import { addAuditRoutes } from './routes/audit.ts';
 import { addApprovalRoutes } from './routes/approvals.ts';
+import { addChannelRoutes } from './routes/channels.ts';
 import { addDecisionRoutes } from './routes/decisions.ts';
 import { addEventRoutes } from './routes/events.ts';
 import { addHaloRoutes } from './routes/halo.ts';
+import { addNotificationRoutes } from './routes/notifications.ts';
 import { addProbeRoutes } from './routes/probes.ts';
 import { addSystemRoutes } from './routes/system.ts';
 import { addTaskActionRoutes } from './routes/task-actions.ts';
@@ -48,6 +50,8 @@ export function createApp(deps: ApiDeps): Api {
   addHaloRoutes(app, deps);
   addProbeRoutes(app, deps);
   addAgentRoutes(app, deps);
+  addChannelRoutes(app, deps);
+  addNotificationRoutes(app, deps);
   addAccessRoutes(app, deps);
   addAuditRoutes(app, deps);
 
