@@ -43,7 +43,7 @@ const unseen = /[\p{Cc}\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+/gu;
 
 /** One line of text from anywhere, without control and invisible characters, secrets blanked, cut to a length. */
 export function plainLine(text: string, max: number): string {
-  const line = redactText(text).replace(unseen, ' ').replace(/\s+/g, ' ').trim();
+  const line = redactText(text).toWellFormed().replace(unseen, ' ').replace(/\s+/g, ' ').trim();
   const characters = [...line];
   return characters.length <= max ? line : `${characters.slice(0, max - 1).join('')}…`;
 }
@@ -250,10 +250,9 @@ function dedupeKeyOf(event: LoggedEvent, values: Values): string {
   const about = isApproval ? (approvalId ?? target) : (target ?? scope ?? rule ?? approvalId);
   const channelId = wordOf(event.payload.channelId);
   const source = event.sourceType === 'agent' ? `agent:${event.sourceId}|` : '';
-  return `${source}${event.type}|${channelId ?? about ?? event.correlationId ?? event.sourceId}`.slice(
-    0,
-    400,
-  );
+  const key = `${source}${event.type}|${channelId ?? about ?? event.correlationId ?? event.sourceId}`;
+  // Cut text can end in half a character, which Postgres does not store: the event could never be handled.
+  return key.slice(0, 400).toWellFormed();
 }
 
 /** The notice of an event; none of notifications themselves, as each would cause the next. */
