@@ -57,6 +57,12 @@ const fieldNames: readonly [string, string][] = [
   ['level', 'Level'],
   ['scope', 'Scope'],
   ['rule', 'Rule'],
+  ['subjectId', 'Subject'],
+  ['address', 'Address'],
+  ['blocked', 'Blocked'],
+  ['approvers', 'Asked'],
+  ['escalatedTo', 'Escalated to'],
+  ['votesLeft', 'Votes left'],
   ['who', 'By'],
   ['by', 'By'],
   ['requestedBy', 'Requested by'],
@@ -132,7 +138,7 @@ const wordings: readonly [string, Wording][] = [
     eventTypes.approvalEscalated,
     {
       title: 'Escalated: {title}',
-      text: 'Those who were asked first did not decide[, risk {risk}].',
+      text: 'Those who were asked first did not decide[, risk {risk}][; now asked: {escalatedTo}].',
       next: decide,
     },
   ],
@@ -195,7 +201,7 @@ const wordings: readonly [string, Wording][] = [
   [
     'security.threat.*',
     {
-      title: 'Threat[: {rule}]',
+      title: 'Threat[: {title}]',
       text: 'A rule over failed logins, bursts or signatures fired[: {reason}].',
       next: 'Look at the security events, and revoke the keys concerned.',
     },
@@ -245,9 +251,11 @@ function linkOf(event: LoggedEvent, values: Values, baseUrl: string): string | n
 
 /** What a topic's notices are counted by: the approval or target they are about, so that a storm becomes one. */
 function dedupeKeyOf(event: LoggedEvent, values: Values): string {
-  const { approvalId, target, scope, rule } = values;
+  const { approvalId, target, scope, subjectId, kind } = values;
+  // Two kinds of threat from one subject are two things to know.
+  const subject = subjectId === undefined ? undefined : `${kind ?? ''}:${subjectId}`;
   const isApproval = event.type.startsWith('approval.');
-  const about = isApproval ? (approvalId ?? target) : (target ?? scope ?? rule ?? approvalId);
+  const about = isApproval ? (approvalId ?? target) : (target ?? scope ?? subject ?? approvalId);
   const channelId = wordOf(event.payload.channelId);
   const source = event.sourceType === 'agent' ? `agent:${event.sourceId}|` : '';
   const key = `${source}${event.type}|${channelId ?? about ?? event.correlationId ?? event.sourceId}`;

@@ -127,7 +127,11 @@ test('a task that fails is told on every channel, by name and with a link', asyn
 test('kill -9 of the worker between sending and the receipt: the same id arrives again, and one receipt is kept', async () => {
   webhook.received.length = 0;
   webhook.next.push(silence);
-  await post({ type: 'security.threat.raised', severity: 'error', payload: { rule: 'kill-nine' } });
+  await post({
+    type: 'security.threat.raised',
+    severity: 'error',
+    payload: { kind: 'kill-nine', subjectId: 'x' },
+  });
   const query = `channelId=${ids.webhook}&topic=security.threat.raised`;
   await expect.poll(() => webhook.received.length, { timeout: 30_000, interval: 20 }).toBe(1);
   process.kill(stack.pids().worker, 'SIGKILL');
