@@ -14,7 +14,8 @@ import {
   type WebhookConfig,
 } from '../domain/channel.ts';
 import type { StoredNotification } from '../domain/notification-body.ts';
-import { redactText, withoutSecrets } from '../domain/redact.ts';
+import { plainLine } from '../domain/notification.ts';
+import { withoutSecrets } from '../domain/redact.ts';
 import { sendDiscord, sendWebhook } from './channel-http.ts';
 import { notSent, type SendEnd, type SendInput } from './channel-send.ts';
 import { sendMail } from './channel-smtp.ts';
@@ -70,7 +71,7 @@ export function createNotificationActivities({ database, agentRoot, secretBox }:
     const end = await sendBy(channel, secret, secrets, input);
     if (end.sent) return end;
     const user = kind === 'smtp' ? (channel.config as SmtpConfig).user : null;
-    const reason = redactText(withoutSecrets(end.reason, secretsIn(secret, secrets, user)));
+    const reason = plainLine(withoutSecrets(end.reason, secretsIn(secret, secrets, user)), 500);
     return { ...end, reason };
   }
 

@@ -22,6 +22,8 @@ import { addAuditExportRoute } from './routes/audit-export.ts';
 import { addAuditRoutes } from './routes/audit.ts';
 import { addApprovalChangeRoutes } from './routes/approval-changes.ts';
 import { addApprovalRoutes } from './routes/approvals.ts';
+import { addChannelRoutes } from './routes/channels.ts';
+import { addNotificationRoutes } from './routes/notifications.ts';
 import { addControlRoutes } from './routes/control.ts';
 import { addDecisionRoutes } from './routes/decisions.ts';
 import { addEventRoutes } from './routes/events.ts';
@@ -77,6 +79,8 @@ export function createApp(deps: ApiDeps): Api {
   addHaloRoutes(app, deps);
   addProbeRoutes(app, deps);
   addAgentRoutes(app, deps);
+  addChannelRoutes(app, deps);
+  addNotificationRoutes(app, deps);
   addAccessRoutes(app, deps);
   addAuditRoutes(app, deps);
   addControlRoutes(app, deps, chain);

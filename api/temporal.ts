@@ -20,6 +20,7 @@ import {
 } from '../workflows/messages.ts';
 import { asUnavailable, type Deadlined, type Silence, silenceOf } from './temporal-errors.ts';
 import { createTemporalHalo, type TemporalHalo } from './temporal-halo.ts';
+import { createTemporalNotifications, type TemporalNotifications } from './temporal-notifications.ts';
 import { createProbeSchedules, type ProbeSchedules } from './temporal-schedules.ts';
 import { searchAttributesOf } from './search-attributes.ts';
 
@@ -46,7 +47,8 @@ export type ProbeRun = { runId: string | null; result: ProbeRunResult | null; fa
 
 /** Everything the API asks of Temporal; each call ends within its deadline. */
 export type TemporalPort = TemporalHalo &
-  ProbeSchedules & {
+  ProbeSchedules &
+  TemporalNotifications & {
     /** Starts the run of a task; one that was started before counts as success. */
     startTask(start: TaskStart): Promise<{ runId: string | null }>;
     ask(ask: RunAsk): Promise<RunAnswer>;
@@ -79,6 +81,7 @@ export function createTemporal(connection: Connection, client: Client): Temporal
   return {
     ...createTemporalHalo(client, within),
     ...createProbeSchedules(client, within),
+    ...createTemporalNotifications(connection, client, within),
 
     startTask: (start) =>
       within(async () => {

@@ -32,12 +32,14 @@ const styles: Record<string, Paint> = {
   critical: 'red',
   error: 'red',
   failed: 'red',
+  failing: 'red',
   offline: 'red',
   medium: 'yellow',
   warning: 'yellow',
   success: 'green',
   ok: 'green',
   online: 'green',
+  sent: 'green',
 };
 
 /** A word with the colour of its meaning. */

@@ -41,6 +41,16 @@ export const root: CommandDef = defineCommand({
       'Who carries tasks out',
       async () => (await import('./commands/agent.ts')).agentCommands,
     ),
+    channel: group(
+      'channel',
+      'Where people are told what happened',
+      async () => (await import('./commands/channel.ts')).channelCommands,
+    ),
+    notification: group(
+      'notification',
+      'What was sent, held back or given up',
+      async () => (await import('./commands/notification.ts')).notificationCommands,
+    ),
     principal: group(
       'principal',
       'Who may hold keys',

@@ -164,6 +164,31 @@ export type ProbeRun = {
   temporal: Link;
 };
 
+export type Channel = {
+  id: string;
+  name: string;
+  kind: string;
+  config: Record<string, unknown>;
+  topics: string[];
+  minSeverity: string;
+  cooldownMs: number;
+  enabled: boolean;
+  health: string;
+};
+export type Notification = {
+  id: string;
+  channelId: string;
+  topic: string;
+  title: string;
+  state: string;
+  more: number;
+  attempts: number;
+  receipt: { status: string; messageId: string | null } | null;
+  error: string | null;
+  createdAt: string;
+  temporal: Link;
+};
+
 export type Agent = {
   id: string;
   name: string;

@@ -1,4 +1,5 @@
 import { and, eq, sql } from 'drizzle-orm';
+import { plainLine } from '../domain/notification.ts';
 import { eventTypes, type NewEvent } from '../domain/events.ts';
 import { change } from './change.ts';
 import { getChannel } from './channels.ts';
@@ -61,7 +62,7 @@ export async function recordFailed(db: Db, input: { notificationId: string; reas
   if (notification === null || notification.state !== 'queued') return;
   const channel = await getChannel(db, notification.channelId);
   if (channel === null) return;
-  const reason = input.reason.slice(0, 500);
+  const reason = plainLine(input.reason, 500);
   const source = { type: 'system', id: 'notifications' } as const;
   const failed: NewEvent = {
     type: eventTypes.notificationFailed,

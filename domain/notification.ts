@@ -43,7 +43,7 @@ const unseen = /[\p{Cc}\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+/gu;
 
 /** One line of text from anywhere, without control and invisible characters, secrets blanked, cut to a length. */
 export function plainLine(text: string, max: number): string {
-  const line = redactText(text).replace(unseen, ' ').replace(/\s+/g, ' ').trim();
+  const line = redactText(text).toWellFormed().replace(unseen, ' ').replace(/\s+/g, ' ').trim();
   const characters = [...line];
   return characters.length <= max ? line : `${characters.slice(0, max - 1).join('')}…`;
 }
@@ -57,6 +57,12 @@ const fieldNames: readonly [string, string][] = [
   ['level', 'Level'],
   ['scope', 'Scope'],
   ['rule', 'Rule'],
+  ['subjectId', 'Subject'],
+  ['address', 'Address'],
+  ['blocked', 'Blocked'],
+  ['approvers', 'Asked'],
+  ['escalatedTo', 'Escalated to'],
+  ['votesLeft', 'Votes left'],
   ['who', 'By'],
   ['by', 'By'],
   ['requestedBy', 'Requested by'],
@@ -132,7 +138,7 @@ const wordings: readonly [string, Wording][] = [
     eventTypes.approvalEscalated,
     {
       title: 'Escalated: {title}',
-      text: 'Those who were asked first did not decide[, risk {risk}].',
+      text: 'Those who were asked first did not decide[, risk {risk}][; now asked: {escalatedTo}].',
       next: decide,
     },
   ],
@@ -195,7 +201,7 @@ const wordings: readonly [string, Wording][] = [
   [
     'security.threat.*',
     {
-      title: 'Threat[: {rule}]',
+      title: 'Threat[: {title}]',
       text: 'A rule over failed logins, bursts or signatures fired[: {reason}].',
       next: 'Look at the security events, and revoke the keys concerned.',
     },
@@ -245,15 +251,16 @@ function linkOf(event: LoggedEvent, values: Values, baseUrl: string): string | n
 
 /** What a topic's notices are counted by: the approval or target they are about, so that a storm becomes one. */
 function dedupeKeyOf(event: LoggedEvent, values: Values): string {
-  const { approvalId, target, scope, rule } = values;
+  const { approvalId, target, scope, subjectId, kind } = values;
+  // Two kinds of threat from one subject are two things to know.
+  const subject = subjectId === undefined ? undefined : `${kind ?? ''}:${subjectId}`;
   const isApproval = event.type.startsWith('approval.');
-  const about = isApproval ? (approvalId ?? target) : (target ?? scope ?? rule ?? approvalId);
+  const about = isApproval ? (approvalId ?? target) : (target ?? scope ?? subject ?? approvalId);
   const channelId = wordOf(event.payload.channelId);
   const source = event.sourceType === 'agent' ? `agent:${event.sourceId}|` : '';
-  return `${source}${event.type}|${channelId ?? about ?? event.correlationId ?? event.sourceId}`.slice(
-    0,
-    400,
-  );
+  const key = `${source}${event.type}|${channelId ?? about ?? event.correlationId ?? event.sourceId}`;
+  // Cut text can end in half a character, which Postgres does not store: the event could never be handled.
+  return key.slice(0, 400).toWellFormed();
 }
 
 /** The notice of an event; none of notifications themselves, as each would cause the next. */

@@ -64,6 +64,16 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'POST /v1/agents/{id}/disable': ['admin'],
 
   'GET /v1/authorization': everybody,
+  'GET /v1/channels': readers,
+  'POST /v1/channels': ['admin'],
+  'GET /v1/channels/{id}': readers,
+  'PATCH /v1/channels/{id}': ['admin'],
+  'POST /v1/channels/{id}/enable': ['admin'],
+  'POST /v1/channels/{id}/disable': ['admin'],
+  'POST /v1/channels/{id}/rotate-secret': ['admin'],
+  'POST /v1/channels/{id}/test': ['admin'],
+  'GET /v1/notifications': readers,
+
   'GET /v1/principals': ['admin'],
   'POST /v1/principals': ['admin'],
   'GET /v1/principals/{id}': ['admin'],

@@ -12,7 +12,7 @@ import {
   type NotificationRow,
 } from '../../db/notifications.ts';
 import { eventTypes } from '../../domain/events.ts';
-import type { Notice } from '../../domain/notification.ts';
+import { type Notice, noticeOf } from '../../domain/notification.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
 import { aTask } from '../support/factories.ts';
 
@@ -142,6 +142,41 @@ describe('an event', () => {
         await database.root`select count(*)::int as n from notifications where channel_id = ${id}`,
       ).toEqual([{ n: 500 }]);
   });
+});
+
+test('no text can stop the subscription: what cannot be stored is made storable', async () => {
+  const channel = await aChannel({ topics: ['squad.*'], cooldownMs: 0 });
+  const nothing = { subjects: new Map(), names: new Map() };
+  for (let pad = 0; pad < 8; pad += 1) {
+    const target = `${'x'.repeat(pad)}${'🙂'.repeat(400)}`;
+    const payload = { target, title: `${target}\u0001`, taskId: 'tsk_\u202e', reason: { deep: [null] } };
+    const notice = noticeOf(
+      {
+        ...{
+          id: newId('evt'),
+          tx: '1',
+          seq: '1',
+          type: 'squad.task.failed',
+          sourceType: 'squad',
+          sourceId: 's',
+        },
+        ...{
+          severity: 'error',
+          priority: 'high',
+          payload,
+          correlationId: null,
+          causationId: null,
+          occurredAt: '',
+        },
+      },
+      nothing,
+      'http://x',
+    );
+    expect(await queue(notice as Notice)).toHaveLength(1);
+  }
+  const [row] = await of(channel);
+  await recordFailed(database.db, { notificationId: row?.id ?? '', reason: `500 \0 ${'🙂'.repeat(400)}` });
+  expect((await of(channel)).find(({ id }) => id === row?.id)).toMatchObject({ state: 'failed' });
 });
 
 describe('the cooldown', () => {

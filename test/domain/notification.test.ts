@@ -160,6 +160,18 @@ describe('who is told', () => {
     expect(notice?.fields).toContainEqual({ name: 'From', value: 'agt_1' });
     expect(notice?.dedupeKey).not.toBe(real.dedupeKey);
   });
+  test('a threat is told by what it is, and two kinds from one subject are two things', () => {
+    const threat = {
+      kind: 'burst',
+      title: 'Shield: 40 refused requests',
+      subjectId: '203.0.113.9',
+      address: '203.0.113.9',
+    };
+    const one = told(eventTypes.threatRaised, threat);
+    expect(one.title).toBe('Threat: Shield: 40 refused requests');
+    expect(one.fields).toContainEqual({ name: 'Address', value: '203.0.113.9' });
+    expect(told(eventTypes.threatRaised, { ...threat, kind: 'forgery' }).dedupeKey).not.toBe(one.dedupeKey);
+  });
   test('the failing channel is not told of its own failure', () => {
     expect(
       told(eventTypes.integrationFailed, { channelId: 'chn_1', name: 'ops', reason: 'down' }),

@@ -4,9 +4,11 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import type { WorkflowHandle } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { AnalyzerName, Issue } from '../../domain/analyzers/issue.ts';
+import { taskQueues } from '../../domain/names.ts';
 import { emptyHaloLoop } from '../../domain/halo.ts';
 import { silentLog } from '../../stack/log.ts';
 import { startTemporal } from '../../stack/temporal.ts';
@@ -216,6 +218,19 @@ const scenarios: Record<string, Scenario> = {
     activities: () => ({ runProbe: () => ({ ok: false, eventId: 'evt_1', failures: ['status 503'] }) }),
     args: [{ probeId: 'prb_1' }],
   },
+  'notification.sent': {
+    activities: () => ({ deliverNotification: () => ({ state: 'sent' }), failNotification: () => undefined }),
+    args: [{ notificationId: 'ntf_1' }],
+  },
+  'notification.failed': {
+    activities: () => {
+      const deliverNotification = (): never => {
+        throw ApplicationFailure.nonRetryable('the key that sealed this secret is gone', 'CONFLICT');
+      };
+      return { deliverNotification, failNotification: () => undefined };
+    },
+    args: [{ notificationId: 'ntf_1' }],
+  },
   'subscription.switched-off': {
     activities: () => {
       let turns = 0;
@@ -235,13 +250,18 @@ function nextVersion(name: string): number {
   return Math.max(0, ...versions) + 1;
 }
 
+/** Queues that are part of a workflow's code, so its recording listens there. */
+const fixedQueues: Record<string, string> = {
+  subscription: taskQueues.bus,
+  notification: taskQueues.effects,
+};
+
 async function record(environment: TestWorkflowEnvironment, name: string, scenario: Scenario): Promise<void> {
-  // The bus queue is part of the subscription's code, so its recording listens there.
   const workflow = name.split('.', 1)[0] ?? '';
-  const taskQueue = workflow === 'subscription' ? 'dreamnet-bus' : aQueue(name);
+  const taskQueue = fixedQueues[workflow] ?? aQueue(name);
   const worker = await createWorker(environment, taskQueue, scenario.activities(taskQueue));
   const history = await worker.runUntil(async () => {
-    const workflowId = `${workflow}/recorded-${taskQueue}`;
+    const workflowId = `${workflow}/recorded-${name}`;
     const handle = await environment.client.workflow.start(workflow, {
       workflowId,
       taskQueue,

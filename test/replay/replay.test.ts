@@ -19,7 +19,7 @@ async function replay(history: History): Promise<void> {
 }
 
 describe('recorded histories', () => {
-  test.each(['haloLoop', 'haloCycle', 'task', 'probeRun', 'subscription'])(
+  test.each(['haloLoop', 'haloCycle', 'task', 'probeRun', 'subscription', 'notification'])(
     '%s has at least one',
     (workflow) => {
       expect(histories.filter((name) => name.startsWith(`${workflow}.`))).not.toEqual([]);
@@ -32,6 +32,10 @@ describe('recorded histories', () => {
     ...['parked', 'stopped'],
   ])('the %s branch of the task has one', (scenario) => {
     expect(histories).toContainEqual(expect.stringMatching(`^task\\.${scenario}\\.v\\d+\\.json$`));
+  });
+
+  test.each(['sent', 'failed'])('the %s end of a notification has one', (scenario) => {
+    expect(histories).toContainEqual(expect.stringMatching(`^notification\\.${scenario}\\.v\\d+\\.json$`));
   });
 
   test.each(histories)('%s replays on this code', async (name) => {

@@ -35,6 +35,9 @@ export type FakeTemporal = TemporalPort & {
   asked: RunAsk[];
   signalled: { workflowId: string; message: unknown }[];
   schedules: unknown[];
+  sent: string[];
+  /** What the run of a notification does; nothing by default. */
+  send: (notificationId: string) => Promise<unknown>;
   /** Every call fails as it does while Temporal is down. */
   down: boolean;
   /** What a run answers; by default it does not exist yet. */
@@ -51,6 +54,8 @@ export function fakeTemporal(): FakeTemporal {
     asked: [],
     signalled: [],
     schedules: [],
+    sent: [],
+    send: () => Promise.resolve(),
     down: false,
     answer: () => Promise.resolve({ silent: 'not-found' }),
     async startTask(start) {
@@ -81,6 +86,11 @@ export function fakeTemporal(): FakeTemporal {
     async runProbe() {
       up();
       return { runId: 'run-1', result: { ok: true, eventId: 'evt_1', failures: [] }, failed: null };
+    },
+    async sendNotification(start) {
+      up();
+      fake.sent.push(start.notificationId);
+      await fake.send(start.notificationId);
     },
     async putProbeSchedule(wanted) {
       up();
