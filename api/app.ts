@@ -11,6 +11,7 @@ import { addAccessRoutes } from './routes/access.ts';
 import { addAgentRoutes } from './routes/agents.ts';
 import { addAuditRoutes } from './routes/audit.ts';
 import { addApprovalRoutes } from './routes/approvals.ts';
+import { addBulkDecisionRoute } from './routes/bulk-decisions.ts';
 import { addDecisionRoutes } from './routes/decisions.ts';
 import { addEventRoutes } from './routes/events.ts';
 import { addHaloRoutes } from './routes/halo.ts';
@@ -46,6 +47,7 @@ export function createApp(deps: ApiDeps): Api {
   addTaskRoutes(app, deps);
   addTaskActionRoutes(app, deps);
   addApprovalRoutes(app, deps);
+  addBulkDecisionRoute(app, deps);
   addDecisionRoutes(app, deps);
   addPolicyBackTestRoute(app, deps);
   addPolicyRoutes(app, deps);
