@@ -8,6 +8,11 @@ export const root: CommandDef = defineCommand({
     inbox: async () => (await import('./commands/inbox.ts')).inboxCommand,
     approve: async () => (await import('./commands/approve.ts')).approveCommand,
     reject: async () => (await import('./commands/reject.ts')).rejectCommand,
+    bulk: group(
+      'bulk',
+      'Decide many at once, exactly as they are shown',
+      async () => (await import('./commands/bulk.ts')).bulkCommands,
+    ),
     ticket: async () => (await import('./commands/ticket.ts')).ticketCommand,
     task: group(
       'task',
