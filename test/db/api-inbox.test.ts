@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { inboxSummary, listInbox } from '../../db/inbox.ts';
 import { recordDecision } from '../../db/decisions.ts';
 import { newId } from '../../db/ids.ts';
 import type { TaskRow } from '../../db/tasks.ts';
@@ -306,6 +307,20 @@ describe('foreign eyes', () => {
       expect(item.allowedActions).toEqual([]);
       expect(item.whyNot).toMatch(/approvals:decide/);
     }
+  });
+
+  test('a scope hides what lies out of it, in the list and in the numbers', async () => {
+    const task = await aTask(database, people, { target: 'scope-shop:1', risk: 'low' });
+    await aTask(database, people, { target: 'scope-bank', risk: 'high' });
+    const page = { sort: 'oldest' as const, after: null, limit: 200 };
+    const scopes = ['scope-shop:*', 'elsewhere'];
+    const rows = await listInbox(database.db, { state: 'open', scopes }, page);
+    expect(rows.map(({ id }) => id)).toEqual([task.approvalId]);
+    expect(await inboxSummary(database.db, scopes)).toMatchObject({
+      open: 1,
+      byRisk: { low: 1, medium: 0, high: 0 },
+    });
+    expect(await listInbox(database.db, { scopes: [] }, page)).toEqual([]);
   });
 
   test('an agent sees nothing of it', async () => {
