@@ -58,7 +58,7 @@ function resultsText({ succeeded, failed, unknown, rejected }: Results): string 
 }
 
 /** What became of the same action before: on this target, and in brackets anywhere. */
-export function pastOf({ here, anywhere }: InboxItem['pastResults']): string {
+function pastOf({ here, anywhere }: InboxItem['pastResults']): string {
   const all = resultsText(anywhere);
   if (all === '') return 'first time';
   return `${resultsText(here) || 'none here'} (anywhere: ${all})`;
