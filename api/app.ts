@@ -25,6 +25,7 @@ import { addApprovalRoutes } from './routes/approvals.ts';
 import { addChannelRoutes } from './routes/channels.ts';
 import { addNotificationRoutes } from './routes/notifications.ts';
 import { addControlRoutes } from './routes/control.ts';
+import { addBulkDecisionRoute } from './routes/bulk-decisions.ts';
 import { addDecisionRoutes } from './routes/decisions.ts';
 import { addEventRoutes } from './routes/events.ts';
 import { addHaloRoutes } from './routes/halo.ts';
@@ -72,6 +73,7 @@ export function createApp(deps: ApiDeps): Api {
   addTaskRoutes(app, deps);
   addTaskActionRoutes(app, deps);
   addApprovalRoutes(app, deps);
+  addBulkDecisionRoute(app, deps);
   addDecisionRoutes(app, deps);
   addApprovalChangeRoutes(app, deps);
   addPolicyBackTestRoute(app, deps);

@@ -12,7 +12,7 @@ function approversOf({ roles, groups }: Approvers): string {
 }
 
 /** What a policy is for, in one line. */
-export function matchOf(match: PolicyMatch): string {
+function matchOf(match: PolicyMatch): string {
   const parts = Object.entries(match)
     .filter(([, wanted]) => wanted.length > 0)
     .map(([name, wanted]) => `${name}: ${wanted.join(', ')}`);

@@ -10,6 +10,11 @@ export const root: CommandDef = defineCommand({
     reject: async () => (await import('./commands/reject.ts')).rejectCommand,
     edit: async () => (await import('./commands/edit.ts')).editCommand,
     'hand-over': async () => (await import('./commands/hand-over.ts')).handOverCommand,
+    bulk: group(
+      'bulk',
+      'Decide many at once, exactly as they are shown',
+      async () => (await import('./commands/bulk.ts')).bulkCommands,
+    ),
     ticket: async () => (await import('./commands/ticket.ts')).ticketCommand,
     task: group(
       'task',

@@ -42,7 +42,44 @@ export type Approval = {
   closedBecause: string | null;
   temporal: Link;
 };
-export type InboxItem = Approval & { allowedActions: Decision[]; whyNot: string | null };
+export type Results = {
+  succeeded: number;
+  failed: number;
+  unknown: number;
+  rejected: number;
+  lastRunAt: string | null;
+};
+export type InboxItem = Approval & {
+  allowedActions: Decision[];
+  whyNot: string | null;
+  touches: { target: string; type: string };
+  reversible: boolean;
+  evidenceCount: number;
+  groupSize: number;
+  riskProposedLater: Risk | null;
+  pastResults: { here: Results; anywhere: Results };
+};
+
+export type BulkPreview = {
+  count: number;
+  more: boolean;
+  selection: string;
+  items: { id: string; kind: string; title: string; risk: Risk; target: string; whyNot: string | null }[];
+  leftOut: { id: string; title: string | null; why: string }[];
+};
+export type BulkDone = {
+  accepted: number;
+  refused: number;
+  pending: number;
+  results: {
+    id: string;
+    title: string;
+    accepted: boolean;
+    state?: ApprovalState;
+    delivered?: boolean;
+    message?: string;
+  }[];
+};
 
 export type Decided = {
   approval: Approval;

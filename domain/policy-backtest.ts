@@ -204,5 +204,6 @@ export const backTestLimits = [
   'Who else would have voted, had more people been asked, is not known: slowed and refused mean that the recorded votes alone would not have been enough.',
   'Silence is not recorded: an approval that nobody answered stays unanswered here, whoever a reminder or an escalation would have reached.',
   'Votes that were refused at the time are no votes of the approval and are not counted again; neither is the age of a login.',
+  'A vote that was handed over counts for whoever gave it, by their own role and groups.',
   'Where a vote does not hold the role and the groups of its voter, those of today are taken, as are the groups of the requester.',
 ] as const;

@@ -75,7 +75,7 @@ const scopes = z
   .max(50)
   .default([]);
 
-export const matchInput = z.strictObject({
+const matchInput = z.strictObject({
   kinds: z.array(z.enum(approvalKinds)).max(approvalKinds.length).default([]),
   risks: z.array(z.enum(risks)).max(risks.length).default([]),
   targets: scopes,

@@ -27,6 +27,7 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'GET /v1/approvals': readers,
   'GET /v1/approvals/summary': readers,
   'GET /v1/approvals/{id}': readers,
+  'POST /v1/approvals/bulk-decision': workers,
   'POST /v1/approvals/{id}/decision': ['admin', 'operator', 'break-glass'],
   'POST /v1/approvals/{id}/tickets': ['admin', 'operator', 'break-glass'],
   'POST /v1/approvals/{id}/edit': workers,

@@ -119,6 +119,8 @@ export const approvalId = 'apr_0123456789abcdef';
 export const taskId = 'tsk_0123456789abcdef';
 export const digest = 'd'.repeat(64);
 
+const noResults = { succeeded: 0, failed: 0, unknown: 0, rejected: 0, lastRunAt: null };
+
 export function approval(more: object = {}) {
   return {
     id: approvalId,
@@ -159,6 +161,16 @@ export function approval(more: object = {}) {
     temporal: link(`task/${taskId}`),
     allowedActions: ['approve', 'reject'],
     whyNot: null,
+    expiresInSeconds: 259_140,
+    touches: {
+      ...{ target: 'probe:shop', type: 'repair.api.endpoint', payload: '{"restart":true}' },
+      agent: null,
+    },
+    reversible: false,
+    evidenceCount: 0,
+    groupSize: 1,
+    riskProposedLater: null,
+    pastResults: { here: noResults, anywhere: noResults },
     ...more,
   };
 }

@@ -59,6 +59,8 @@ const member = fc.constantFrom(
     'constructor',
     'occurredAt',
   ],
+  ...['rule', 'match', 'place', 'version', 'policyId', 'days', 'fingerprint', 'evidence'],
+  ...['filter', 'ids', 'except', 'preview', 'selection', 'guidance'],
 );
 const value = fc.oneof(
   fc.jsonValue({ maxDepth: 3 }),
@@ -74,6 +76,7 @@ const value = fc.oneof(
     'f'.repeat(64),
   ),
   fc.constantFrom<unknown>({ type: 'api', id: 'x' }, ['x'], 1, -1, 1e308, 2 ** 53, true, null),
+  fc.constantFrom<unknown>({}, { stages: [{ approvals: 1 }] }, { target: 'a*' }),
 );
 const body = fc.oneof(
   { weight: 4, arbitrary: fc.dictionary(member, value, { maxKeys: 12 }) },
@@ -92,6 +95,11 @@ const query = fc.dictionary(
     'sourceId',
     'principalId',
     'kind',
+    'sort',
+    'mine',
+    'olderThan',
+    'text',
+    'enabled',
   ),
   fc.oneof(
     fc.string(),

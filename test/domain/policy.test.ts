@@ -3,6 +3,7 @@ import {
   anyone,
   approvalsNeeded,
   builtInPolicy,
+  checkEnable,
   matchesPolicy,
   type Policy,
   type PolicyFacts,
@@ -70,5 +71,23 @@ describe('resolvePolicy', () => {
   test('stages add up', () => {
     const rule = { ...aPolicy().rule, stages: [1, 2].map((approvals) => ({ approvals, approvers: anyone })) };
     expect(approvalsNeeded(rule)).toBe(3);
+  });
+});
+
+describe('checkEnable', () => {
+  const policy = { name: 'shop', version: 101, enabled: false, editedByPerson: 'prn_writer' };
+  const reader = { kind: 'human' as const, name: 'ada', person: 'prn_ada' };
+
+  test.each<[string, Partial<typeof policy>, object, number, string | null]>([
+    ['another person, the version that was read', {}, {}, 101, null],
+    ['the person who wrote it', {}, { person: 'prn_writer' }, 101, 'FORBIDDEN'],
+    ['a service', {}, { kind: 'service' }, 101, 'FORBIDDEN'],
+    ['an agent', {}, { kind: 'agent' }, 101, 'FORBIDDEN'],
+    ['an older version', {}, {}, 100, 'STALE'],
+    ['one that is enabled', { enabled: true }, {}, 101, 'CONFLICT'],
+    ['an older version by its writer says first whose it is', {}, { person: 'prn_writer' }, 100, 'FORBIDDEN'],
+  ])('%s', (_name, given, who, version, code) => {
+    const refusal = checkEnable({ ...policy, ...given }, { ...reader, ...who }, version);
+    expect(refusal?.refused ?? null).toBe(code);
   });
 });
