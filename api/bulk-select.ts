@@ -2,8 +2,9 @@ import type { ApprovalRow } from '../db/approvals.ts';
 import { type InboxFilter, type InboxPlace, listInbox, placeOf } from '../db/inbox.ts';
 import type { Decision } from '../domain/approval.ts';
 import { mostAtOnce } from '../domain/bulk.ts';
+import { scopesOf } from '../domain/scope.ts';
 import type { ApiDeps, Asker } from './context.ts';
-import { type Judge, judgeFor, readScopes } from './inbox-judge.ts';
+import { type Judge, judgeFor } from './inbox-judge.ts';
 
 export type LeftOut = { id: string; title: string | null; why: string };
 export type Selection = {
@@ -39,7 +40,11 @@ function whyNotOf(row: ApprovalRow, decision: Decision, judge: Judge): string | 
 
 async function byFilter(deps: ApiDeps, asker: Asker, wanted: Wanted, judge: Judge): Promise<Selection> {
   const { decision, except } = wanted;
-  const filter: InboxFilter = { ...wanted.filter, state: 'open', scopes: readScopes(asker) };
+  const filter: InboxFilter = {
+    ...wanted.filter,
+    state: 'open',
+    scopes: scopesOf(asker.principal, 'approvals:read'),
+  };
   const rows: Selection['rows'] = [];
   const leftOut: LeftOut[] = [];
   let after: InboxPlace | null = null;
@@ -73,7 +78,7 @@ async function byIds(
   const ids = [...new Set(wanted.ids)].filter((id) => !wanted.except.includes(id));
   const found = await listInbox(
     deps.database.db,
-    { ids, scopes: readScopes(asker) },
+    { ids, scopes: scopesOf(asker.principal, 'approvals:read') },
     { sort: 'oldest', after: null, limit: mostAtOnce },
   );
   const known = new Set(found.map(({ id }) => id));

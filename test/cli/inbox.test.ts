@@ -100,7 +100,7 @@ describe('inbox --watch', () => {
 
   const session = () =>
     openSession(
-      { url: api.url, keyFile: null, as: null, json: false },
+      { url: api.url, keyFile: null, as: null, json: false, isOffline: false },
       { url: api.url, key, keyFile: null, keysDir: '/nonexistent', color: false },
       new AbortController().signal,
     );
