@@ -9,7 +9,8 @@ export async function forgedTickets(
   windowMs: number,
 ): Promise<{ count: number; evidence: JsonObject }> {
   const [row] = await db.execute<{ count: number; runs: string[] }>(sql`
-    select count(*)::int as count, coalesce((array_agg(distinct payload->>'workflowId'))[1:20], '{}') as runs
+    select count(*)::int as count, 
+      to_jsonb(coalesce((array_agg(distinct payload->>'workflowId'))[1:20], '{}')) as runs
     from events
     where type = ${eventTypes.ticketForged}
       and recorded_at > now() - make_interval(secs => ${windowMs / 1000}::double precision)`);

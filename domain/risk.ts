@@ -8,7 +8,7 @@ export type RiskSignals = {
 };
 
 /** Points for each occurrence, up to a most for its kind: no single kind of noise makes a person untrustworthy alone. */
-export const riskWeights = {
+const riskWeights = {
   failedLogins: { each: 2, most: 30 },
   denials: { each: 1, most: 20 },
   refusals: { each: 1, most: 10 },

@@ -16,7 +16,7 @@ export function shownKeyId(c: ApiContext): string | null {
   return text === undefined ? null : (parseKey(text)?.id ?? null);
 }
 
-export function isHealthCheck(c: ApiContext): boolean {
+function isHealthCheck(c: ApiContext): boolean {
   return c.req.path === '/healthz' || c.req.path === '/readyz';
 }
 

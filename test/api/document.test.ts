@@ -19,7 +19,7 @@ describe('the document', () => {
     expect(body.openapi).toBe('3.1.0');
   });
 
-  test('has every route of the code, and the code every route of the document', () => {
+  test('TRUST 4.39: has every route of the code, and the code every route of the document', () => {
     const undocumented = new Set(['GET /openapi.json', 'GET /docs']);
     const inCode = app.routes
       .filter(({ method, path }) => method !== 'ALL' && !path.includes('*'))

@@ -1,5 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -204,5 +206,140 @@ describe('the first start', () => {
     const [row] = await other.root<{ n: number }[]>`
       select count(*)::int as n from keys where id = ${parseKey(before.trim())?.id ?? ''}`;
     expect(row?.n).toBe(1);
+  });
+});
+
+describe('TRUST 4.32 to 4.37: what comes over a raw socket', () => {
+  let port: number;
+  let started: Started;
+  let key: string;
+  beforeAll(async () => {
+    started = startApi();
+    while (!started.stdout().includes('\n')) await sleep(50);
+    port = (JSON.parse(started.stdout()) as { port: number }).port;
+    key = readFileSync(keyFile('admin'), 'utf8').trim();
+  });
+  afterAll(async () => {
+    started.child.kill('SIGTERM');
+    expect(await started.exited).toBe(0);
+  });
+
+  /** Sends bytes as they are, and reads until the other side is silent or gone. */
+  async function raw(...parts: string[]): Promise<string> {
+    const socket = net.connect(port, '127.0.0.1');
+    let answer = '';
+    socket.setEncoding('latin1').on('data', (chunk: string) => (answer += chunk));
+    socket.on('error', () => undefined);
+    const closed = once(socket, 'close');
+    for (const part of parts) socket.write(part, 'latin1');
+    const isAnswered = () => /\r\n\r\n[^]*$/.test(answer);
+    for (let waited = 0; waited < 100 && !isAnswered() && !socket.destroyed; waited += 1) await sleep(50);
+    await sleep(50);
+    socket.destroy();
+    await closed;
+    return answer;
+  }
+
+  const statusesOf = (answer: string) =>
+    [...answer.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((match) => match[1]);
+  const head = (method: string, path: string, ...lines: string[]) =>
+    [`${method} ${path} HTTP/1.1`, 'Host: api', `Authorization: Bearer ${key}`, ...lines, '', ''].join(
+      '\r\n',
+    );
+  const json = 'Content-Type: application/json';
+  const taskTitled = (title: string) =>
+    JSON.stringify({ type: 'a.b', title, target: 'x', targetRole: 'Custom', payload: {} });
+  const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`;
+  const tasksTitled = (title: string) => database.root`select 1 from tasks where title = ${title}`;
+
+  test('a chunked body is taken, and cut off at the limit whatever its chunks say', async () => {
+    const good = await raw(
+      head('POST', '/v1/tasks', json, 'Transfer-Encoding: chunked'),
+      ...taskTitled('in chunks')
+        .match(/.{1,20}/gs)!
+        .map(chunk),
+      '0\r\n\r\n',
+    );
+    expect(statusesOf(good)).toEqual(['202']);
+    const chunks = Array.from({ length: 40 }, () => chunk(' '.repeat(16 * 1024)));
+    const large = await raw(
+      head('POST', '/v1/tasks', json, 'Transfer-Encoding: chunked'),
+      ...chunks,
+      chunk(taskTitled('too large')),
+      '0\r\n\r\n',
+    );
+    expect(statusesOf(large)[0]).toBe('413');
+    expect(large).toContain('PAYLOAD_TOO_LARGE');
+    expect(await tasksTitled('too large')).toHaveLength(0);
+  });
+
+  test('a length that is announced as too large is refused before a byte of it is sent', async () => {
+    const answer = await raw(head('POST', '/v1/tasks', json, 'Content-Length: 600000'));
+    expect(statusesOf(answer)[0]).toBe('413');
+  });
+
+  test('lengths that contradict each other are refused, and nothing behind them is carried out', async () => {
+    const body = taskTitled('smuggled');
+    const length = `Content-Length: ${body.length}`;
+    const conflicting = [
+      [length, 'Content-Length: 5'],
+      [length, 'Transfer-Encoding: chunked'],
+      ['Transfer-Encoding: chunked', 'Content-Length: 0'],
+      ['Content-Length: -1'],
+      ['Content-Length: 1e3'],
+      ['Transfer-Encoding: chunked, identity'],
+    ];
+    for (const lines of conflicting) {
+      const answer = await raw(head('POST', '/v1/tasks', json, ...lines), body);
+      expect(statusesOf(answer), lines.join()).toEqual(['400']);
+    }
+    expect(await tasksTitled('smuggled')).toHaveLength(0);
+  });
+
+  const send = (body: string, type = json) =>
+    raw(head('POST', '/v1/tasks', type, `Content-Length: ${Buffer.byteLength(body, 'latin1')}`), body);
+  const withPayload = (payload: string) =>
+    taskTitled('limited').replace('"payload":{}', `"payload":${payload}`);
+
+  test.each([
+    ['nested too deep', `{"a":${'['.repeat(70)}${']'.repeat(70)}}`],
+    ['of too many values', `{"a":[${'0,'.repeat(200_001)}0]}`],
+    ['with a number out of range', '{"a":1e999}'],
+    ['with a NUL', '{"a":"\\u0000"}'],
+    ['with half a surrogate pair', '{"a":"\\ud800"}'],
+    ['with a NUL in a name', '{"\\u0000":1}'],
+  ])('TRUST 4.33: JSON %s is refused before it reaches the database', async (_what, payload) => {
+    const answer = await send(withPayload(payload));
+    expect(statusesOf(answer)).toEqual(['400']);
+    expect(answer).toContain('"code":"INVALID"');
+    expect(await tasksTitled('limited')).toHaveLength(0);
+  });
+
+  test.each([
+    ['text/plain', '{}', '415'],
+    ['multipart/form-data; boundary=x', '{}', '415'],
+    ['application/json', '{"a":', '400'],
+    ['application/json', '\xff\xfe', '400'],
+    ['application/json', 'NaN', '400'],
+  ])(
+    'TRUST 4.34: a body of type %s that is %j is answered %s, as a problem without internals',
+    async (type, body, status) => {
+      const answer = await send(body, `Content-Type: ${type}`);
+      expect(statusesOf(answer)).toEqual([status]);
+      expect(answer).toContain('application/problem+json');
+      expect(answer).not.toMatch(/node_modules|\.ts:\d|SyntaxError|at JSON/);
+    },
+  );
+
+  test('TRUST 4.37: TRACE and other methods echo nothing, and every answer has the security headers', async () => {
+    for (const method of ['TRACE', 'PROPFIND', 'DELETE']) {
+      const answer = await raw(head(method, '/healthz', 'X-Secret: echo-me'));
+      expect(statusesOf(answer)[0], method).toMatch(/^(405|404|501|400)$/);
+      expect(answer).not.toContain('echo-me');
+      expect(answer).not.toContain(key);
+      expect(answer.toLowerCase()).toContain('x-content-type-options: nosniff');
+      expect(answer.toLowerCase()).toContain('x-frame-options: deny');
+    }
+    expect(statusesOf(await raw(head('GET', '/healthz')))).toEqual(['200']);
   });
 });
