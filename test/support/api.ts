@@ -137,7 +137,7 @@ export function createTestApi(database: Database, given: Partial<ApiDeps> = {}):
       ...(raw === undefined ? {} : { body: raw, duplex: 'half' }),
     });
     const text = await response.text();
-    const isJson = text !== '' && /json/.test(response.headers.get('content-type') ?? '');
+    const isJson = text !== '' && /[/+]json/.test(response.headers.get('content-type') ?? '');
     return { status: response.status, body: isJson ? JSON.parse(text) : text, headers: response.headers };
   };
   return { deps, call, temporal };
