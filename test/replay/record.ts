@@ -162,6 +162,10 @@ const scenarios: Record<string, Scenario> = {
     activities: () => ({ runProbe: () => ({ ok: false, eventId: 'evt_1', failures: ['status 503'] }) }),
     args: [{ probeId: 'prb_1' }],
   },
+  auditAnchor: {
+    activities: () => ({ anchorAudit: () => ({ anchored: 7, written: 1 }) }),
+    args: [],
+  },
   'subscription.switched-off': {
     activities: () => {
       let turns = 0;
