@@ -1,4 +1,5 @@
-import { mkdir, open, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AuditAnchor, isAnchor } from '../domain/audit.ts';
@@ -108,16 +109,17 @@ async function append(file: string, text: string): Promise<void> {
   }
 }
 
-/** Several workers share the file; a link or a rename would not tell that the one before is dead, its age does. */
+const me = `${hostname()} ${process.pid}`;
+
+/** Several workers share the file. Whether who holds the lock is alive can be asked on one machine; else its age tells. */
 async function withLock<T>(lock: string, work: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
-      await (await open(lock, 'wx', 0o600)).close();
+      await writeFile(lock, me, { flag: 'wx', mode: 0o600 });
       break;
     } catch (error) {
       if (!isCode(error, 'EEXIST')) throw error;
-      const held = await stat(lock).catch(absent);
-      if (held !== null && Date.now() - held.mtimeMs > staleAfterMs) await rm(lock, { force: true });
+      if (await isLeft(lock)) await rm(lock, { force: true });
       else await sleep(lockEveryMs);
     }
   }
@@ -125,6 +127,20 @@ async function withLock<T>(lock: string, work: () => Promise<T>): Promise<T> {
     return await work();
   } finally {
     await rm(lock, { force: true });
+  }
+}
+
+async function isLeft(lock: string): Promise<boolean> {
+  const [held, by] = await Promise.all([stat(lock).catch(absent), readFile(lock, 'utf8').catch(absent)]);
+  if (held === null || by === null) return false;
+  if (Date.now() - held.mtimeMs > staleAfterMs) return true;
+  const [host, pid] = by.split(' ');
+  if (host !== hostname() || pid === undefined) return false;
+  try {
+    process.kill(Number(pid), 0);
+    return false;
+  } catch (error) {
+    return isCode(error, 'ESRCH');
   }
 }
 

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { readStackConfig, type StackConfig } from '../stack/config.ts';
 import { StackError } from '../stack/error.ts';
 import { createLog } from '../stack/log.ts';
+import { auditParts, benchAudit } from './audit/parts.ts';
 import { benchDecision, decisionParts } from './decision/parts.ts';
 import { createReport, renderReport, type Bar, type Report } from './report.ts';
 import { openStage, type Stage } from './stage.ts';
@@ -23,6 +24,11 @@ const benches: Record<string, Bench> = {
       'from a decision to its agent: idle, with many tasks waiting, after kill -9; history and idle cost',
     parts: decisionParts,
     run: benchDecision,
+  },
+  audit: {
+    about: '10,000 entries exported and verified; an altered, a removed and an inserted one found',
+    parts: auditParts,
+    run: benchAudit,
   },
 };
 

@@ -171,14 +171,15 @@ export function checkChain(deps: { sha256: Sha256; findings: Findings; from: num
         const which = from === to ? `Entry ${from} is missing` : `Entries ${from} to ${to} are missing`;
         findings.add({ chainNo: from, kind: 'removed', sentence: `${which}: removed.` });
       }
-      const lastNo = last?.entry.chainNo ?? deps.from - 1;
+      // A renumbered end ends where it was written to end.
+      const lastNo = Math.min(last?.entry.chainNo ?? 0, last?.original ?? 0);
       if (head.chainNo > highest) {
         const sentence = `The end is missing: the chain goes on to entry ${head.chainNo}, the entries stop at ${highest}.`;
         findings.add({ chainNo: highest + 1, kind: 'cut-off', sentence });
       } else if (last !== null && head.chainNo < lastNo) {
         inserted(head.chainNo + 1, `the chain ends at entry ${head.chainNo}`);
-      } else if (last?.fits === true && head.chainNo === lastNo && head.hash !== last.entry.hash)
-        altered(lastNo, 'it no longer has the hash at which the chain ends');
+      } else if (last?.fits === true && head.chainNo === last.original && head.hash !== last.entry.hash)
+        altered(last.entry.chainNo, 'it no longer has the hash at which the chain ends');
     },
   };
 }

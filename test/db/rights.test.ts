@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { storeAnchor } from '../../db/audit-anchors.ts';
 import { appendEvents } from '../../db/events.ts';
 import { newId } from '../../db/ids.ts';
 import { createPeople, openTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -8,6 +9,17 @@ let database: TestDatabase;
 beforeAll(async () => {
   database = await openTestDatabase();
   await createPeople(database);
+  // A row to refuse: the triggers look at rows.
+  await storeAnchor(database.log, {
+    ...{
+      chainNo: 1,
+      hash: 'a',
+      installation: 'a',
+      at: '2026-01-01T00:00:00.000Z',
+      keyId: 'k',
+      signature: 's',
+    },
+  });
   await appendEvents(database.log, [
     {
       id: 'evt_1',
@@ -29,13 +41,17 @@ async function refusalOf(statement: string): Promise<unknown> {
 }
 const missingRight = '42501';
 
-describe('what the application may not do with its own record', () => {
+describe('TRUST 4.45: the application may read and add to its own record, and do nothing else with it', () => {
   test.each([
     `update audit_entries set actor = 'x'`,
     `delete from audit_entries`,
     `truncate audit_entries`,
     `truncate audit_entries cascade`,
     `update audit_head set chain_no = 0`,
+    `update audit_anchors set hash = 'x'`,
+    `delete from audit_anchors`,
+    `truncate audit_anchors`,
+    `alter table audit_anchors disable trigger all`,
     `insert into audit_head (one, chain_no, hash) values (false, 1, '')`,
     `delete from audit_head`,
     `truncate audit_head`,
@@ -86,6 +102,9 @@ describe('what the application may not do with its own record', () => {
       `update audit_entries set actor = 'x'`,
       `delete from audit_entries`,
       `truncate audit_entries`,
+      `update audit_anchors set hash = 'x'`,
+      `delete from audit_anchors`,
+      `truncate audit_anchors`,
     ])
       await expect(database.root.unsafe(statement)).rejects.toThrow('append-only');
   });

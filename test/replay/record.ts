@@ -231,6 +231,10 @@ const scenarios: Record<string, Scenario> = {
     },
     args: [{ notificationId: 'ntf_1' }],
   },
+  auditAnchor: {
+    activities: () => ({ anchorAudit: () => ({ anchored: 7, written: 1 }) }),
+    args: [],
+  },
   'subscription.switched-off': {
     activities: () => {
       let turns = 0;

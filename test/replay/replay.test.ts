@@ -19,7 +19,7 @@ async function replay(history: History): Promise<void> {
 }
 
 describe('recorded histories', () => {
-  test.each(['haloLoop', 'haloCycle', 'task', 'probeRun', 'subscription', 'notification'])(
+  test.each(['haloLoop', 'haloCycle', 'task', 'probeRun', 'subscription', 'notification', 'auditAnchor'])(
     '%s has at least one',
     (workflow) => {
       expect(histories.filter((name) => name.startsWith(`${workflow}.`))).not.toEqual([]);

@@ -161,7 +161,7 @@ export function createTestApi(database: Database, given: Partial<ApiDeps> = {}):
     const socket = from === undefined ? {} : { incoming: { socket: { remoteAddress: from } } };
     const response = await app.request(path, request, socket);
     const text = await response.text();
-    const isJson = text !== '' && /json/.test(response.headers.get('content-type') ?? '');
+    const isJson = text !== '' && /[/+]json/.test(response.headers.get('content-type') ?? '');
     return { status: response.status, body: isJson ? JSON.parse(text) : text, headers: response.headers };
   };
   return { deps, call, temporal };
