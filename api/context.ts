@@ -4,7 +4,7 @@ import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Logger } from 'pino';
 import type { Database } from '../db/client.ts';
 import type { Principal } from '../domain/access.ts';
-import type { RefusalAudit } from './refusal-audit.ts';
+import type { Problem } from './problems.ts';
 import type { TemporalPort } from './temporal.ts';
 
 export type ApiDeps = {
@@ -16,7 +16,6 @@ export type ApiDeps = {
   ticketKey: KeyObject;
   /** Public halves, in PEM form, of the keys that sign heads of the audit. */
   auditKeys: string[];
-  /** Writes into the audit who was refused what. */
   refusals: RefusalAudit;
   /** Root of the secrets that HTTP agents check signatures with. */
   agentRoot: string;
@@ -33,3 +32,10 @@ export type ApiDeps = {
 export type ApiEnv = { Variables: { requestId: string; principal: Principal } };
 export type Api = OpenAPIHono<ApiEnv>;
 export type ApiContext = Context<ApiEnv>;
+
+/** Writes into the audit who was refused what. */
+export type RefusalAudit = {
+  note(c: ApiContext, problem: Problem): Promise<void>;
+  /** Writes what was only counted so far, and waits for what is being written. */
+  flush(): Promise<void>;
+};
