@@ -17,7 +17,7 @@ type Deps = {
 const linesPerRun = 5_000;
 
 /** The name under which a verifier looks a key up: the beginning of the hash of its public half. */
-export function keyIdOf(key: KeyObject): string {
+function keyIdOf(key: KeyObject): string {
   const half = key.type === 'private' ? createPublicKey(key) : key;
   return createHash('sha256')
     .update(half.export({ type: 'spki', format: 'der' }))

@@ -40,7 +40,7 @@ export function openHeadsFile(file: string): HeadsFile {
 }
 
 /** The line of one anchor, as `dreamnet audit verify --heads` reads it. */
-export function headLine({ chainNo, hash, installation, at, keyId, signature }: AuditAnchor): string {
+function headLine({ chainNo, hash, installation, at, keyId, signature }: AuditAnchor): string {
   return JSON.stringify({ chainNo, hash, installation, at, keyId, signature });
 }
 

@@ -10,6 +10,7 @@ import type { Oidc } from './oidc.ts';
 import type { Tier } from '../domain/tier.ts';
 import type { Trace } from '../domain/trace.ts';
 import type { RefusalAudit } from './refusal-audit.ts';
+import type { Problem } from './problems.ts';
 import type { TemporalPort } from './temporal.ts';
 
 export type ApiDeps = {
@@ -25,7 +26,6 @@ export type ApiDeps = {
   ticketKey: KeyObject;
   /** Public halves, in PEM form, of the keys that sign heads of the audit. */
   auditKeys: string[];
-  /** Writes into the audit who was refused what. */
   refusals: RefusalAudit;
   /** Root of the secrets that HTTP agents and webhook channels check signatures with. */
   agentRoot: string;
@@ -80,3 +80,10 @@ export type Asker = {
 };
 export type Api = OpenAPIHono<ApiEnv>;
 export type ApiContext = Context<ApiEnv>;
+
+/** Writes into the audit who was refused what. */
+export type RefusalAudit = {
+  note(c: ApiContext, problem: Problem): Promise<void>;
+  /** Writes what was only counted so far, and waits for what is being written. */
+  flush(): Promise<void>;
+};

@@ -7,25 +7,19 @@ import { newId } from '../db/ids.ts';
 import type { Principal } from '../domain/access.ts';
 import { storableText } from '../domain/json.ts';
 import { parseKey } from '../domain/key.ts';
-import type { ApiContext } from './context.ts';
-import { describeError, type Problem } from './problems.ts';
-
-/*
- * Refusals are part of the record (TRUST 4.47): who is not known (401), may not (403) or comes too late (409). Being
- * refused costs nothing, so the entries of one source within a minute are bounded, and so are all together; the ones
- * left out are counted and written as one entry when the minute is over.
- */
-export type RefusalAudit = {
-  note(c: ApiContext, problem: Problem): Promise<void>;
-  /** Writes what was only counted so far, and waits for what is being written. */
-  flush(): Promise<void>;
-};
+import type { ApiContext, RefusalAudit } from './context.ts';
+import { describeError } from './problems.ts';
 
 type Deps = { database: Database; log: Logger; perSource?: number; inAll?: number; windowMs?: number };
 
 const audited: number[] = [401, 403, 409];
 const unknown = 'unauthenticated';
 
+/**
+ * Refusals are part of the record (TRUST 4.47): who is not known (401), may not (403) or comes too late (409). Being
+ * refused costs nothing, so the entries of one source within a minute are bounded, and so are all together; the ones
+ * left out are counted and written as one entry when the minute is over.
+ */
 export function createRefusalAudit(deps: Deps): RefusalAudit {
   const { perSource = 60, inAll = 600, windowMs = 60_000 } = deps;
   const underway = new Set<Promise<void>>();

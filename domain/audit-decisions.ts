@@ -15,6 +15,8 @@ export type DecisionCheck = {
 type Task = { requestedBy: string; approvalId: string | null; isWhole: boolean };
 type Approval = {
   task: string;
+  /** Of the content as it is: after an edit the editor, who cannot approve it then. */
+  requestedBy: string;
   digest: string | null;
   required: number;
   by: Set<string>;
@@ -37,9 +39,11 @@ export function checkDecisions(deps: { findings: Findings; from: number }): Deci
 
   function open(id: string, task: string, detail: Record<string, unknown>): void {
     const required = typeof detail.required === 'number' ? detail.required : 1;
-    approvals.set(id, { task, digest: textOf(detail.digest), required, by: new Set(), state: 'open' });
     const owner = tasks.get(task);
     if (owner !== undefined) owner.approvalId = id;
+    const requestedBy = textOf(detail.requestedBy) ?? owner?.requestedBy ?? '';
+    const digest = textOf(detail.digest);
+    approvals.set(id, { task, requestedBy, digest, required, by: new Set(), state: 'open' });
   }
 
   function create({ subjectId, actor }: AuditEntry, detail: Record<string, unknown>): void {
@@ -55,12 +59,11 @@ export function checkDecisions(deps: { findings: Findings; from: number }): Deci
     if (!approvals.has(subjectId) && task?.isWhole === false) open(subjectId, taskId, detail);
     const approval = approvals.get(subjectId);
     if (approval === undefined || approval.state === 'closed') return;
-    // Breaking the glass takes two people, whatever the policy asks for (TRUST 4.18).
-    if (action === breakingGlass) approval.required = Math.min(approval.required, 2);
     approval.digest ??= textOf(detail.digest);
     if (detail.digest !== approval.digest) return;
-    if (task === undefined || personOf(task.requestedBy) !== personOf(actor))
-      approval.by.add(personOf(actor));
+    // Breaking the glass takes two people, whatever the policy asks for (TRUST 4.18).
+    if (action === breakingGlass) approval.required = Math.min(approval.required, 2);
+    if (personOf(approval.requestedBy) !== personOf(actor)) approval.by.add(personOf(actor));
     if (detail.state === 'approved') approval.state = 'approved';
   }
 

@@ -1,6 +1,7 @@
 import { destination, pino } from 'pino';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createRefusalAudit, type RefusalAudit } from '../../api/refusal-audit.ts';
+import type { RefusalAudit } from '../../api/context.ts';
+import { createRefusalAudit } from '../../api/refusal-audit.ts';
 import { parseKey } from '../../domain/key.ts';
 import { aKey, createTestApi, keysOf, type TestApi } from '../support/api.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';

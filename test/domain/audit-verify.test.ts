@@ -183,11 +183,29 @@ describe('a dispatch without a valid earlier decision is found', () => {
     ...life,
   ];
 
+  /** A proposal whose content somebody changed before somebody approved it. */
+  const edited = (editor: string, approver: string): Said[] => {
+    const moved = { newApprovalId: 'apr_tsk_1_2', digest: 'e'.repeat(64), required: 1, requestedBy: editor };
+    const of = (said: Said | undefined, detail: object): Said =>
+      ({ ...said, detail: { ...said?.detail, ...detail } }) as Said;
+    const [created, vote, dispatch] = life;
+    return [
+      ...(created === undefined ? [] : [created]),
+      {
+        ...{ actor: editor, action: 'approval.edit', subjectKind: 'approval', subjectId: 'apr_tsk_1_1' },
+        detail: { task: 'tsk_1', ...moved },
+      },
+      { ...of(vote, { digest: moved.digest }), actor: approver, subjectId: 'apr_tsk_1_2' },
+      of(dispatch, { approvalId: 'apr_tsk_1_2', digest: moved.digest }),
+    ];
+  };
+
   test.each<[string, Said[]]>([
     ['approved', life],
     ['approved by two', two],
     ['voided and approved again', aLife({ id: 'tsk_1', ending: 'voided' })],
     ['retried under the approval that stands', aLife({ id: 'tsk_1', ending: 'retried' })],
+    ['edited, and approved by another than the editor', edited('prn_admin', 'prn_operator')],
     [
       'of a release that did not name the approval with the task',
       changed(life, 'task.create', { approvalId: null }),
@@ -237,6 +255,7 @@ describe('a dispatch without a valid earlier decision is found', () => {
       }),
       4,
     ],
+    ['was edited and approved by the editor', edited('prn_operator', 'prn_operator'), 4],
     [
       'was refused a decision',
       life.map((said) =>
