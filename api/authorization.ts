@@ -41,9 +41,23 @@ export const objectRules = {
   'POST /v1/tasks/{id}/progress': 'own-agent',
 
   'GET /v1/approvals': 'filtered',
+  // Of what is out of scope, counts and bulk decisions say what they would if it did not exist.
+  'GET /v1/approvals/summary': 'none',
+  'POST /v1/approvals/bulk-decision': 'none',
   'GET /v1/approvals/{id}': 'in-scope',
   'POST /v1/approvals/{id}/decision': 'in-scope',
   'POST /v1/approvals/{id}/tickets': 'in-scope',
+  'POST /v1/approvals/{id}/edit': 'in-scope',
+  'POST /v1/approvals/{id}/hand-over': 'in-scope',
+
+  'GET /v1/policies': 'none',
+  'POST /v1/policies': 'none',
+  'POST /v1/policies/back-test': 'none',
+  'GET /v1/policies/{id}': 'none',
+  'PATCH /v1/policies/{id}': 'none',
+  'POST /v1/policies/{id}/enable': 'none',
+  'POST /v1/policies/{id}/disable': 'none',
+  'GET /v1/policies/{id}/versions': 'none',
 
   'POST /v1/halo/cycles': 'none',
   'GET /v1/halo/cycles': 'none',
@@ -84,11 +98,33 @@ export const objectRules = {
   'POST /v1/groups': 'none',
   'POST /v1/groups/{id}/members': 'none',
   'POST /v1/groups/{id}/members/remove': 'none',
+  'GET /v1/principals/{id}/risk': 'none',
   'GET /v1/audit': 'none',
+  'GET /v1/audit/export': 'none',
   'GET /v1/keys': 'own-key',
   'POST /v1/keys': 'none',
   'POST /v1/keys/{id}/rotate': 'own-key',
   'POST /v1/keys/{id}/revoke': 'own-key',
+
+  'GET /v1/channels': 'none',
+  'POST /v1/channels': 'none',
+  'GET /v1/channels/{id}': 'none',
+  'PATCH /v1/channels/{id}': 'none',
+  'POST /v1/channels/{id}/enable': 'none',
+  'POST /v1/channels/{id}/disable': 'none',
+  'POST /v1/channels/{id}/rotate-secret': 'none',
+  'POST /v1/channels/{id}/test': 'none',
+  'GET /v1/notifications': 'none',
+
+  'GET /v1/control': 'none',
+  'PATCH /v1/control/{cluster}': 'none',
+  'GET /v1/tiers': 'none',
+  'PUT /v1/tiers/{name}': 'none',
+  'GET /v1/security/threats': 'none',
+  'POST /v1/security/threats/{id}/close': 'none',
+  'GET /v1/security/blocks': 'none',
+  'POST /v1/security/blocks': 'none',
+  'POST /v1/security/blocks/{id}/lift': 'none',
 } as const satisfies Record<string, string>;
 
 export const objectRuleNames = [
@@ -151,9 +187,10 @@ function answersOf(
 ): { own: AccessAnswer; foreign: AccessAnswer } {
   const held: readonly string[] = role === 'scoped' ? scopedExample('example:*') : permissionsOf(role);
   const isOpen = permission === 'public' || permission === 'authenticated';
-  const opensDoor = isOpen || isPermitted(holding(held), permission as Permission);
+  const anyOf = permission.split(' or ') as Permission[];
+  const opensDoor = isOpen || anyOf.some((each) => isPermitted(holding(held), each));
   if (!opensDoor) return both('forbidden');
-  const isScoped = !isOpen && !held.includes(permission);
+  const isScoped = !isOpen && !anyOf.some((each) => held.includes(each));
   switch (object) {
     case 'none':
       return both('allowed');

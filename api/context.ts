@@ -9,7 +9,6 @@ import type { Principal } from '../domain/access.ts';
 import type { Oidc } from './oidc.ts';
 import type { Tier } from '../domain/tier.ts';
 import type { Trace } from '../domain/trace.ts';
-import type { RefusalAudit } from './refusal-audit.ts';
 import type { Problem } from './problems.ts';
 import type { TemporalPort } from './temporal.ts';
 

@@ -4,13 +4,13 @@ import { recordHandover } from '../../db/approval-handover.ts';
 import { type ApprovalRow, databaseNow, getApproval } from '../../db/approvals.ts';
 import { newId } from '../../db/ids.ts';
 import { maxPayloadBytes } from '../../domain/events.ts';
-import { isRefusal, refuse } from '../../domain/refusal.ts';
+import { isRefusal } from '../../domain/refusal.ts';
 import { maxTimeoutMs } from '../../domain/task.ts';
 import { approvalSchema, approvalView } from '../approval-view.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { askerOf, editOne } from '../decide.ts';
-import { auditRefused } from '../decision-rule.ts';
+import { auditRefused, requireApprovalFor } from '../decision-rule.ts';
 import { ProblemError, throwRefusal } from '../problems.ts';
 import {
   answer,
@@ -98,8 +98,8 @@ export function addApprovalChangeRoutes(app: Api, deps: ApiDeps): void {
     const { id } = c.req.valid('param');
     const { to, reason: why = null } = c.req.valid('json');
     const asker = askerOf(c);
-    const before = await getApproval(db, id);
-    if (before === null) throwRefusal(refuse('NOT_FOUND', `There is no approval ${id}.`));
+    const found = await getApproval(db, id);
+    const before = requireApprovalFor(asker.principal, found, id, 'approvals:decide');
     const given = await recordHandover(db, {
       approvalId: id,
       principalId: asker.principal.id,

@@ -1,7 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { type ApprovalRow, getApproval } from '../../db/approvals.ts';
 import { type InboxPlace, inboxSorts, inboxSummary, listInbox, placeOf } from '../../db/inbox.ts';
-import { isPermitted } from '../../domain/access.ts';
 import { approvalKinds, approvalStates } from '../../domain/approval.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { scopesOf } from '../../domain/scope.ts';
@@ -9,6 +8,7 @@ import { risks } from '../../domain/task.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { askerOf } from '../decide.ts';
+import { requireApprovalFor } from '../decision-rule.ts';
 import { inboxFilterShape, toInboxFilter } from '../inbox-filter.ts';
 import { judgeFor } from '../inbox-judge.ts';
 import { inboxItem, shortenSummary, showInbox } from '../inbox-view.ts';
@@ -130,9 +130,8 @@ export function addApprovalRoutes(app: Api, deps: ApiDeps): void {
     const { id } = c.req.valid('param');
     const asker = askerOf(c);
     const row = await getApproval(db, id);
-    if (row === null || !isPermitted(asker.principal, 'approvals:read', row.target))
-      throwRefusal(refuse('NOT_FOUND', `There is no approval ${id}.`));
-    const [item] = await showInbox(deps, [row], await judgeFor(deps, asker));
+    const shown = requireApprovalFor(asker.principal, row, id, 'approvals:read');
+    const [item] = await showInbox(deps, [shown], await judgeFor(deps, asker));
     if (item === undefined) throw new Error('one row makes one item');
     return c.json(item, 200);
   });

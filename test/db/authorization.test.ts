@@ -94,12 +94,18 @@ const aTaskAim =
   async (side, role) => ({ id: (await theTask(side, role)).id, ...(body === undefined ? {} : { body }) });
 
 const anApprovalAim =
-  (body: (digest: string) => object | undefined): Make =>
+  (body: (digest: string, role: MatrixRole) => object | undefined): Make =>
   async (side, role) => {
     const task = await theTask(side, role);
-    const said = body(task.digest);
+    const said = body(task.digest, role);
     return { id: task.approvalId, ...(said === undefined ? {} : { body: said }) };
   };
+
+/** Who holds nothing but the right to break the glass breaks it. */
+const aDecision = (digest: string, role: MatrixRole): object =>
+  role === 'break-glass'
+    ? { decision: 'approve', breakGlass: true, digest, reason: 'the shop burns' }
+    : { decision: 'reject', digest, reason: 'no' };
 
 const aProbeAim: Make = async (side) => {
   const id = `prb_${word(side)}_${newId('x')}`;
@@ -154,16 +160,10 @@ const aims: Record<string, Make> = {
     query: '?state=any&limit=200',
   }),
   'GET /v1/approvals/{id}': anApprovalAim(() => undefined),
-  'POST /v1/approvals/{id}/decision': anApprovalAim((digest) => ({
-    decision: 'reject',
-    digest,
-    reason: 'no',
-  })),
-  'POST /v1/approvals/{id}/tickets': anApprovalAim((digest) => ({
-    decision: 'reject',
-    digest,
-    reason: 'no',
-  })),
+  'POST /v1/approvals/{id}/decision': anApprovalAim(aDecision),
+  'POST /v1/approvals/{id}/tickets': anApprovalAim(aDecision),
+  'POST /v1/approvals/{id}/edit': anApprovalAim((digest) => ({ digest, payload: { other: true } })),
+  'POST /v1/approvals/{id}/hand-over': anApprovalAim(() => ({ to: people.operator })),
   'POST /v1/probes': async () => ({
     id: '',
     body: {

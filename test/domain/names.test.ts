@@ -49,6 +49,8 @@ describe('names on the wire', () => {
         decide: 'decide',
         dispatch: 'dispatch',
         cancel: 'cancel',
+        hold: 'hold',
+        release: 'release',
         taskState: 'taskState',
         haloTrigger: 'trigger',
         haloRequest: 'requestCycle',
