@@ -144,6 +144,7 @@ describe('what a command is given', () => {
     // PWD, SHLVL and _ are the shell's own.
     expect(names.filter((name) => !['PWD', 'SHLVL', '_', 'OLDPWD'].includes(name ?? '')).sort()).toEqual([
       'DREAMNET_ATTEMPT',
+      'DREAMNET_EPOCH',
       'DREAMNET_TASK_ID',
       'GREETING',
       'PATH',

@@ -149,6 +149,8 @@ describe('a proposal whose fingerprint has an open task', () => {
     expect(await propose({ ...given, title: 'Another' }, keys.operator, headers)).toMatchObject({
       status: 409,
     });
+    // The stored answer is gone; the task itself still knows its key.
+    await database.root`delete from idempotency_keys`;
     await database.root`update tasks set state = 'cancelled', ended_at = now() where id = ${first.body.id}`;
     expect(await propose(given, keys.operator, headers)).toMatchObject({
       status: 200,

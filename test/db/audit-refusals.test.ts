@@ -44,7 +44,7 @@ describe('TRUST 4.47: what the API refuses is audited', () => {
   test('403, with who, which route and the request', async () => {
     const before = await headNo();
     const headers = { 'x-request-id': 'req-of-the-test' };
-    const { status } = await api.call('POST', '/v1/keys/key_1/revoke', {
+    const { status } = await api.call('POST', '/v1/agents', {
       as: keys.viewer,
       body: {},
       headers,
@@ -54,7 +54,7 @@ describe('TRUST 4.47: what the API refuses is audited', () => {
     expect(more).toEqual([]);
     expect(entry).toMatchObject({
       ...{ actor: people.viewer, action: 'api.refuse', outcome: 'refused' },
-      subject_id: 'POST /v1/keys/{id}/revoke',
+      subject_id: 'POST /v1/agents',
     });
     expect(detailOf(entry)).toMatchObject({ code: 'FORBIDDEN', requestId: 'req-of-the-test' });
   });

@@ -16,7 +16,7 @@ import { createProbe } from '../../db/probes.ts';
 import { createRole } from '../../db/roles.ts';
 import { builtInRoles } from '../../domain/access.ts';
 import { permissionTable } from '../api/permission-table.ts';
-import { aKey, createTestApi, type TestApi, type Untyped } from '../support/api.ts';
+import { aKey, createTestApi, noDatabase, type TestApi, type Untyped } from '../support/api.ts';
 import { countQueries } from '../support/count-queries.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
 import { aTask } from '../support/factories.ts';
@@ -32,7 +32,7 @@ const holders = {} as Record<MatrixRole, { id: string; key: string }>;
 let ownAgent: string;
 let strangerAgent: string;
 
-const document = describeApi(createApp(createTestApi({} as TestDatabase).deps));
+const document = describeApi(createApp(createTestApi(noDatabase).deps));
 const operations = operationsOf(document).map(({ method, path, operation }) => ({
   name: `${method.toUpperCase()} ${path}`,
   operation,
@@ -163,7 +163,9 @@ const aims: Record<string, Make> = {
   'POST /v1/approvals/{id}/decision': anApprovalAim(aDecision),
   'POST /v1/approvals/{id}/tickets': anApprovalAim(aDecision),
   'POST /v1/approvals/{id}/edit': anApprovalAim((digest) => ({ digest, payload: { other: true } })),
-  'POST /v1/approvals/{id}/hand-over': anApprovalAim(() => ({ to: people.operator })),
+  'POST /v1/approvals/{id}/hand-over': anApprovalAim((_digest, role) => ({
+    to: role === 'operator' ? people.admin : people.operator,
+  })),
   'POST /v1/probes': async () => ({
     id: '',
     body: {
@@ -299,7 +301,7 @@ describe('TRUST 4.10: a foreign id', () => {
         const where = createTestApi(counted.database);
         const before = counted.count();
         const { status, body } = await ask(name, key, aim, where);
-        const text = JSON.stringify({ ...body, requestId: '' })
+        const text = JSON.stringify({ ...body, requestId: '', traceId: '' })
           .replaceAll(aim.id, '<id>')
           .replaceAll(/prn_\w+/g, '<id>');
         seen.push({ status, text, queries: counted.count() - before });

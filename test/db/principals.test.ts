@@ -54,6 +54,7 @@ describe('keys', () => {
         role: 'operator',
         person: people.operator,
         permissions: permissionsOf('operator'),
+        tier: 'unmetered',
       },
     });
     expect(await findKey(database.db, 'none')).toBeNull();

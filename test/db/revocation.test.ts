@@ -27,6 +27,8 @@ async function startApi(): Promise<string> {
       DREAMNET_KEY_PEPPER_FILE: secrets.keyPepper,
       DREAMNET_TICKET_PRIVATE_KEY_FILE: secrets.ticketPrivateKey,
       DREAMNET_AGENT_ROOT_FILE: secrets.agentRoot,
+      DREAMNET_SECRET_BOX_KEY_FILE: secrets.secretBoxKey,
+      DREAMNET_AUDIT_PUBLIC_KEY_FILE: secrets.auditPublicKey,
       TEMPORAL_ADDRESS: '127.0.0.1:1',
       PORT: '0',
     },

@@ -86,6 +86,7 @@ describe('letting go', () => {
     ]);
     expect(await eventsOf(database.root, tasks[0]?.id ?? '')).toEqual([
       'squad.task.created',
+      'approval.requested',
       'squad.task.approved',
       'squad.task.parked',
       'squad.task.released',
