@@ -202,7 +202,11 @@ const aims: Record<string, Make> = {
 
 async function ask(name: string, as: string | undefined, aim: Aim, where = api) {
   const [method = '', template = ''] = name.split(' ');
-  const path = template.replace('{id}', aim.id === '' ? 'unknown_id' : aim.id) + (aim.query ?? '');
+  const path =
+    template
+      .replace('{id}', aim.id === '' ? 'unknown_id' : aim.id)
+      .replace('{cluster}', 'events')
+      .replace('{name}', 'founder') + (aim.query ?? '');
   return where.call(method, path, {
     ...(as === undefined ? {} : { as }),
     ...(method === 'GET' ? {} : { body: aim.body ?? {} }),
