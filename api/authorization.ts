@@ -45,6 +45,11 @@ export const objectRules = {
   'POST /v1/approvals/{id}/decision': 'in-scope',
   'POST /v1/approvals/{id}/tickets': 'in-scope',
 
+  'GET /v1/kill-switch': 'none',
+  'GET /v1/kill-switch/held': 'none',
+  'PUT /v1/kill-switch': 'none',
+  'POST /v1/kill-switch/release': 'none',
+
   'POST /v1/halo/cycles': 'none',
   'GET /v1/halo/cycles': 'none',
   'GET /v1/halo/cycles/{id}': 'none',
