@@ -29,6 +29,7 @@ import { addBulkDecisionRoute } from './routes/bulk-decisions.ts';
 import { addDecisionRoutes } from './routes/decisions.ts';
 import { addEventRoutes } from './routes/events.ts';
 import { addHaloRoutes } from './routes/halo.ts';
+import { addKillSwitchRoutes } from './routes/kill-switch.ts';
 import { addPolicyBackTestRoute } from './routes/policy-backtest.ts';
 import { addPolicyRoutes } from './routes/policies.ts';
 import { addProbeRoutes } from './routes/probes.ts';
@@ -78,6 +79,7 @@ export function createApp(deps: ApiDeps): Api {
   addApprovalChangeRoutes(app, deps);
   addPolicyBackTestRoute(app, deps);
   addPolicyRoutes(app, deps);
+  addKillSwitchRoutes(app, deps);
   addHaloRoutes(app, deps);
   addProbeRoutes(app, deps);
   addAgentRoutes(app, deps);

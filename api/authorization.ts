@@ -59,6 +59,11 @@ export const objectRules = {
   'POST /v1/policies/{id}/disable': 'none',
   'GET /v1/policies/{id}/versions': 'none',
 
+  'GET /v1/kill-switch': 'none',
+  'GET /v1/kill-switch/held': 'none',
+  'PUT /v1/kill-switch': 'none',
+  'POST /v1/kill-switch/release': 'none',
+
   'POST /v1/halo/cycles': 'none',
   'GET /v1/halo/cycles': 'none',
   'GET /v1/halo/cycles/{id}': 'none',

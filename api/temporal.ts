@@ -16,6 +16,7 @@ import {
   cancelUpdate,
   decideUpdate,
   dispatchUpdate,
+  holdSignal,
   type TaskAnswer,
 } from '../workflows/messages.ts';
 import { asUnavailable, type Deadlined, type Silence, silenceOf } from './temporal-errors.ts';
@@ -53,6 +54,8 @@ export type TemporalPort = TemporalHalo &
     startTask(start: TaskStart): Promise<{ runId: string | null }>;
     ask(ask: RunAsk): Promise<RunAnswer>;
     signalApproval(workflowId: string, message: ApprovalMessage): Promise<void>;
+    /** Makes a run look whether a kill switch stands against what it does. */
+    signalHold(workflowId: string): Promise<void>;
     runProbe(input: { probeId: string; occurrence: string; waitMs: number }): Promise<ProbeRun>;
     /** Fails when the server does not answer. */
     check(): Promise<void>;
@@ -128,6 +131,8 @@ export function createTemporal(connection: Connection, client: Client): Temporal
 
     signalApproval: (workflowId, message) =>
       within(() => client.workflow.getHandle(workflowId).signal(approvalSignal, message)),
+
+    signalHold: (workflowId) => within(() => client.workflow.getHandle(workflowId).signal(holdSignal)),
 
     async runProbe({ probeId, occurrence, waitMs }) {
       const workflowId = probeWorkflowId(probeId, occurrence);

@@ -91,6 +91,11 @@ export const root: CommandDef = defineCommand({
       'Switch parts of the API off or on, and limit them',
       async () => (await import('./commands/control.ts')).controlCommands,
     ),
+    'kill-switch': group(
+      'kill-switch',
+      'Stop everything, one kind of work or some targets, and let it begin again',
+      async () => (await import('./commands/kill-switch.ts')).killSwitchCommands,
+    ),
     tier: group(
       'tier',
       'What a principal may use in a minute',

@@ -1,6 +1,7 @@
 import type { AgentState } from '../domain/agent.ts';
 import type { ApprovalKind, ApprovalState, Decision, Finding, Vote } from '../domain/approval.ts';
 import type { CycleMode, CycleState } from '../domain/halo.ts';
+import type { SwitchLevel, SwitchState } from '../domain/kill-switch.ts';
 import type { Approvers, PolicyMatch, PolicyRule } from '../domain/policy.ts';
 import type { BackTested, BackTestTotals } from '../domain/policy-backtest.ts';
 import type { DispatchMode, Risk, TaskState } from '../domain/task.ts';
@@ -321,7 +322,22 @@ export type Block = {
   inForce: boolean;
 };
 
+export type Held = { running: number; waiting: number; parked: number };
+type Who = { id: string; name: string | null };
+export type KillSwitch = {
+  scope: string;
+  state: SwitchState;
+  level: SwitchLevel;
+  epoch: number;
+  reason: string;
+  engagedBy: Who;
+  engagedAt: string;
+  release: { by: Who; at: string; reason: string; perMinute: number; drained: number } | null;
+  held: Held;
+};
+
 export type Status = {
+  killSwitches: KillSwitch[];
   tasks: Record<string, number>;
   openApprovals: number;
   agents: Record<string, number>;

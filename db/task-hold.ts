@@ -9,7 +9,7 @@ const covers = coversTask(sql`k.scope`, target);
 
 /**
  * Runs of attempts that a switch was engaged over, each claimed for one telling; the next follows later and later, as a
- * run that cannot listen must not be buried in signals. With a scope only the attempts there.
+ * run that cannot listen must not be buried in signals.
  */
 export async function claimStops(db: Db, limit: number): Promise<{ workflowId: string }[]> {
   const rows = await db.execute(sql`
@@ -114,19 +114,23 @@ export async function claimUntold(
 export type HeldCounts = {
   /** Attempts under way: what engaging stops. */
   running: number;
-  /** Tasks that wait for a decision or a dispatch: what engaging holds back. */
+  /** Tasks that wait for a decision or a dispatch and are not parked: what engaging holds back. */
   waiting: number;
   /** Tasks that were on their way to dispatch and wait for a release. */
   parked: number;
 };
 
-/** What lies in a scope now. */
-export async function countHeld(db: Db, scope: string): Promise<HeldCounts> {
-  const [row] = await db.execute(sql`
-    select (count(*) filter (where t.state = 'running' and not t.outcome_unknown))::int as running,
-           (count(*) filter (where t.state in ('pending-approval', 'pending')))::int as waiting,
+/** What lies in each of these scopes now. */
+export async function countHeld(db: Db, scopes: string[]): Promise<Map<string, HeldCounts>> {
+  const rows = await db.execute(sql`
+    select s.scope,
+           (count(*) filter (where t.state = 'running' and not t.outcome_unknown))::int as running,
+           (count(*) filter (where t.state in ('pending-approval', 'pending') and t.parked_at is null))::int as waiting,
            (count(*) filter (where t.state = 'pending' and t.parked_at is not null))::int as parked
-    from tasks t
-    where t.state in ('pending-approval', 'pending', 'running') and ${coversTask(sql`${scope}::text`, target)}`);
-  return row as unknown as HeldCounts;
+    from jsonb_array_elements_text(${JSON.stringify(scopes)}::text::jsonb) as s(scope)
+    left join tasks t
+      on t.state in ('pending-approval', 'pending', 'running') and ${coversTask(sql`s.scope`, target)}
+    group by s.scope`);
+  const counted = rows as unknown as (HeldCounts & { scope: string })[];
+  return new Map(counted.map(({ scope, ...counts }) => [scope, counts]));
 }

@@ -1,5 +1,6 @@
 import { matchesScope } from './access.ts';
 import { refuse, type Refusal } from './refusal.ts';
+import { scopePattern } from './scope.ts';
 
 /*
  * A kill switch stands over a scope: everything (`all`), one kind of work (`kind:task`), or targets (`target:probe:*`).
@@ -51,7 +52,8 @@ const needed: Record<SwitchAction, SwitchLevel> = {
 export function checkScope(scope: string): Refusal | null {
   const [form = '', rest = ''] = split(scope);
   const isKind = form === 'kind' && (switchKinds as readonly string[]).includes(rest);
-  if (scope === everything || isKind || (form === 'target' && rest !== '' && rest !== '*')) return null;
+  const isTarget = form === 'target' && rest !== '*' && scopePattern.test(rest);
+  if (scope === everything || isKind || isTarget) return null;
   const kinds = switchKinds.map((kind) => `kind:${kind}`).join(', ');
   return refuse(
     'INVALID',
@@ -64,18 +66,21 @@ function split(scope: string): [string, string] {
   return at < 0 ? [scope, ''] : [scope.slice(0, at), scope.slice(at + 1)];
 }
 
-/** The target that a permission to switch this scope has to cover; a scope beyond targets takes all of them. */
-export function targetOfScope(scope: string): string {
-  const [form, rest] = split(scope);
-  return form === 'target' ? rest : '*';
-}
-
 /** True when the scope of a switch covers this work. */
 export function coversWork(scope: string, work: Work): boolean {
   const [form, rest] = split(scope);
   if (form === 'kind') return rest === work.kind;
   if (form === 'target') return matchesScope(rest, work.target);
   return scope === everything;
+}
+
+export const switchStates = ['engaged', 'draining', 'released'] as const;
+export type SwitchState = (typeof switchStates)[number];
+
+/** A released switch drains while tasks under it are still parked. */
+export function switchState(level: SwitchLevel, parked: number): SwitchState {
+  if (level !== 'dispatch') return 'engaged';
+  return parked > 0 ? 'draining' : 'released';
 }
 
 const height = (level: SwitchLevel): number => switchLevels.indexOf(level);
@@ -86,6 +91,11 @@ export function levelFor(switches: KillSwitch[], work: Work): { level: SwitchLev
     .filter(({ scope, level }) => level !== 'dispatch' && coversWork(scope, work))
     .sort((one, other) => height(one.level) - height(other.level) || other.epoch - one.epoch);
   return { level: lowest?.level ?? 'dispatch', by: lowest ?? null };
+}
+
+/** Another level for an engaged switch that allows more is a release in part, and asks for the same permission. */
+export function isLoosened(from: SwitchLevel, to: HoldLevel): boolean {
+  return from !== 'dispatch' && height(to) > height(from);
 }
 
 /** A level allows an action when it stands at least as high as the action needs. */

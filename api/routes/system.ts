@@ -1,4 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
+import { listEngaged } from '../../db/kill-switch-list.ts';
 import { countRecords } from '../../db/status.ts';
 import { countTasks } from '../../db/tasks.ts';
 import { agentStates } from '../../domain/agent.ts';
@@ -10,6 +11,7 @@ import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { createReadiness } from '../health.ts';
 import { requireReach } from '../object-scope.ts';
+import { killSwitchSchema, switchView } from '../switch-view.ts';
 import { answer, instant, temporalLink, temporalLinkSchema } from '../schemas.ts';
 
 const anyone = { security: [], 'x-permission': 'public' };
@@ -56,6 +58,8 @@ const status = createRoute({
       'How much of what there is, and whether the servers behind it answer.',
       z.object({
         tasks: counts(taskStates),
+        /** What is stopped now. */
+        killSwitches: z.array(killSwitchSchema),
         openApprovals: z.number(),
         agents: counts(agentStates),
         probes: counts(probeStates),
@@ -88,11 +92,17 @@ export function addSystemRoutes(app: Api, deps: ApiDeps): void {
   app.openapi(status, async (c) => {
     // It counts what there is, for every target.
     requireReach(c.get('principal'), 'tasks:read', '*');
-    const [tasks, records, state] = await Promise.all([countTasks(db), countRecords(db), readiness()]);
+    const [tasks, records, engaged, state] = await Promise.all([
+      countTasks(db),
+      countRecords(db),
+      listEngaged(db),
+      readiness(),
+    ]);
     const { lastCycle, ...rest } = records;
     return c.json(
       {
         tasks,
+        killSwitches: engaged.map(switchView),
         ...rest,
         lastCycle:
           lastCycle === null

@@ -152,6 +152,7 @@ export function addTaskCreateRoute(app: Api, deps: ApiDeps): void {
     const op = { key: opKey, actor: principal.id, requestDigest };
     for (let round = 0; round < rounds; round += 1) {
       const outcome = await createTask(db, task, op);
+      if (outcome.status === 'held') throwRefusal(outcome.refusal);
       if (outcome.status === 'changed') return { id, isNew: true, folded: false, differs: [] };
       if (outcome.status === 'repeated') {
         const earlier = await findAuditDetail(db, opKey);

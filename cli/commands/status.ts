@@ -3,6 +3,7 @@ import { visible } from '../escape.ts';
 import { linkLine } from '../format.ts';
 import { facts } from '../output.ts';
 import { bodyOf, show } from '../session.ts';
+import { switchLines } from '../switch.ts';
 import type { Status } from '../views.ts';
 
 export const statusCommand = command({
@@ -16,6 +17,7 @@ export const statusCommand = command({
     const { readiness, lastCycle } = status;
     show(session, reply, () => [
       readiness.ready ? out.paint('green', 'ready') : out.paint('red', 'not ready'),
+      ...status.killSwitches.flatMap((each) => switchLines(out, each)),
       ...Object.entries(readiness.checks)
         .filter(([, check]) => !check.ok)
         .map(([name, check]) => visible(`  ${name}: ${check.message}`)),

@@ -42,6 +42,11 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'POST /v1/policies/{id}/enable': workers,
   'POST /v1/policies/{id}/disable': workers,
 
+  'GET /v1/kill-switch': readers,
+  'GET /v1/kill-switch/held': readers,
+  'PUT /v1/kill-switch': workers,
+  'POST /v1/kill-switch/release': workers,
+
   'POST /v1/halo/cycles': workers,
   'GET /v1/halo/cycles': readers,
   'GET /v1/halo/cycles/{id}': readers,

@@ -35,6 +35,8 @@ export type FakeTemporal = TemporalPort & {
   asked: RunAsk[];
   signalled: { workflowId: string; message: unknown }[];
   schedules: unknown[];
+  /** Runs that were told to look for a kill switch. */
+  held: string[];
   sent: string[];
   /** What the run of a notification does; nothing by default. */
   send: (notificationId: string) => Promise<unknown>;
@@ -54,6 +56,7 @@ export function fakeTemporal(): FakeTemporal {
     asked: [],
     signalled: [],
     schedules: [],
+    held: [],
     sent: [],
     send: () => Promise.resolve(),
     down: false,
@@ -70,6 +73,10 @@ export function fakeTemporal(): FakeTemporal {
     async signalApproval(workflowId, message) {
       up();
       fake.signalled.push({ workflowId, message });
+    },
+    async signalHold(workflowId) {
+      up();
+      fake.held.push(workflowId);
     },
     async requestCycle() {
       up();
