@@ -8,13 +8,7 @@ import { canonical, type JsonObject } from '../domain/json.ts';
 import { taskWorkflowId } from '../domain/names.ts';
 import { anyone, approvalsNeeded, type Policy } from '../domain/policy.ts';
 import type { Refusal } from '../domain/refusal.ts';
-import type {
-  DispatchMode,
-  ExecutorBinding,
-  Risk,
-  TaskOrigin,
-  TaskRole,
-} from '../domain/task.ts';
+import type { DispatchMode, ExecutorBinding, Risk, TaskOrigin, TaskRole } from '../domain/task.ts';
 import { change, type ChangeOutcome, fromNow, recordedResult } from './change.ts';
 import type { Db } from './client.ts';
 import { derivedId, digest } from './ids.ts';

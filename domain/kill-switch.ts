@@ -24,7 +24,7 @@ export type HoldLevel = (typeof holdLevels)[number];
 export type SwitchAction = 'propose' | 'approve' | 'dispatch';
 
 /** Kinds of work a switch can stand over. A question about an outcome only records what has happened: never held. */
-export const switchKinds = ['task', 'graft', 'deployment', 'fabric', 'remedy', 'probe'] as const;
+const switchKinds = ['task', 'graft', 'deployment', 'fabric', 'remedy', 'probe'] as const;
 
 export type Work = { kind: string; target: string };
 
@@ -38,7 +38,7 @@ export type KillSwitch = {
   engagedAt: string;
 };
 
-export const everything = 'all';
+const everything = 'all';
 export const defaultReleasePerMinute = 30;
 export const maxReleasePerMinute = 600;
 
@@ -122,7 +122,7 @@ export function holdFor(switches: KillSwitch[], work: Work, action: SwitchAction
 }
 
 /** The switch as a sentence says it: scope, level, who, when and why. */
-export function describeSwitch(by: KillSwitch): string {
+function describeSwitch(by: KillSwitch): string {
   return `kill switch over ${by.scope} (level ${by.level}), engaged by ${by.engagedBy} at ${by.engagedAt}: ${by.reason}`;
 }
 

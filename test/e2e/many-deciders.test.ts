@@ -35,6 +35,8 @@ async function startSecondApi(): Promise<string> {
       DREAMNET_KEY_PEPPER_FILE: join(secrets, 'key-pepper'),
       DREAMNET_TICKET_PRIVATE_KEY_FILE: join(secrets, 'ticket-private.pem'),
       DREAMNET_AGENT_ROOT_FILE: join(secrets, 'agent-root'),
+      DREAMNET_SECRET_BOX_KEY_FILE: join(secrets, 'secret-box-key'),
+      DREAMNET_AUDIT_PUBLIC_KEY_FILE: join(secrets, 'audit-public.pem'),
       LOG_LEVEL: 'warn',
       PORT: '0',
     },
