@@ -24,7 +24,8 @@ export function authenticate(deps: ApiDeps, chain: Chain): MiddlewareHandler<Api
 
 type Identity = { principal: Principal; keyId: string | null; loginAtMs: number | null };
 
-async function identify(deps: ApiDeps, header: string | undefined): Promise<Identity> {
+/** Whose key or login a request shows; throws where it shows none that counts. */
+export async function identify(deps: ApiDeps, header: string | undefined): Promise<Identity> {
   const text = /^Bearer +(\S+) *$/i.exec(header ?? '')?.[1];
   if (text === undefined) throw unauthenticated('Send a key: `Authorization: Bearer dn_...`.');
   if (deps.oidc !== null && looksLikeToken(text)) return identifyLogin(deps, deps.oidc, text);

@@ -6,6 +6,7 @@ import type { AuditAnchor, ExportLine } from '../../domain/audit.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { describeError } from '../problems.ts';
+import { createRecheck } from '../recheck.ts';
 import { lineAnswer } from '../schemas.ts';
 
 const exported = createRoute({
@@ -85,11 +86,13 @@ export function addAuditExportRoute(app: Api, deps: ApiDeps): void {
   app.openapi(exported, (c) => {
     const { fromChainNo } = c.req.valid('query');
     const lines = exportLines(deps.database.log, fromChainNo, deps.auditKeys);
+    const stillAllowed = createRecheck(deps, c, 'audit:read');
     const encoder = new TextEncoder();
     const body = new ReadableStream<Uint8Array>(
       {
         async pull(controller) {
           try {
+            await stillAllowed();
             const { value, done } = await lines.next();
             if (done === true) controller.close();
             else controller.enqueue(encoder.encode(value));

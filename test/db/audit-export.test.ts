@@ -1,23 +1,25 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createApp } from '../../api/app.ts';
 import { createAuditActivities } from '../../activities/audit.ts';
 import { parseExportLine, type ExportLine } from '../../domain/audit.ts';
-import { auditPair, createTestApi, keysOf, type TestApi } from '../support/api.ts';
+import { aKey, auditPair, createTestApi, keysOf, type TestApi } from '../support/api.ts';
 import { verifyAudit, writeRows } from '../support/audit-rows.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dreamnet-test-export-'));
 let database: TestDatabase;
+let people: People;
 let keys: Record<keyof People, string>;
 let api: TestApi;
 let anchor: () => Promise<{ anchored: number | null }>;
 
 beforeAll(async () => {
   database = await openTestDatabase();
-  keys = await keysOf(database, await createPeople(database));
+  people = await createPeople(database);
+  keys = await keysOf(database, people);
   api = createTestApi(database);
   const headsFile = join(folder, 'heads.jsonl');
   anchor = createAuditActivities({ database, signingKey: auditPair.privateKey, headsFile }).anchorAudit;
@@ -114,4 +116,43 @@ test('pages are read only as fast as they are taken', async () => {
   await reader?.cancel();
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(asked).toBe(before);
+});
+
+describe('TRUST 4.38: a stream', () => {
+  async function readAll(given: { whenRead: () => Promise<void>; skipMs: number }): Promise<string> {
+    const { key, id } = await aKey(database, people.viewer);
+    keyId = id;
+    let now = Date.now();
+    const app = createApp({ ...api.deps, now: () => now });
+    const answer = await app.request('/v1/audit/export', { headers: { authorization: `Bearer ${key}` } });
+    const reader = answer.body?.getReader();
+    let text = '';
+    for (let piece = await reader?.read(); piece?.done === false; piece = await reader?.read()) {
+      text += new TextDecoder().decode(piece.value);
+      await given.whenRead();
+      now += given.skipMs;
+    }
+    return text;
+  }
+  let keyId = '';
+  const revoke = async (): Promise<void> =>
+    void (await database.root`update keys set revoked_at = now() where id = ${keyId}`);
+  const demote = async (): Promise<void> =>
+    void (await database.root`update keys set scopes = '["tasks:read"]' where id = ${keyId}`);
+
+  test.each([
+    ['whose key is revoked meanwhile', revoke],
+    ['who may no longer read meanwhile', demote],
+  ])('ends for a reader %s, within a minute', async (_who, whenRead) => {
+    await expect(readAll({ whenRead, skipMs: 61_000 })).rejects.toThrow();
+  });
+
+  test('goes on for a reader who still may', async () => {
+    const text = await readAll({ whenRead: () => Promise.resolve(), skipMs: 61_000 });
+    expect(text.trimEnd().split('\n').at(-1)).toContain('"kind":"end"');
+  });
+
+  test('without an authorization does not begin', async () => {
+    expect((await api.call('GET', '/v1/audit/export')).status).toBe(401);
+  });
 });

@@ -113,7 +113,7 @@ describe('one decision', () => {
     expect(await auditOf(task.approvalId)).toEqual(['approval.approve']);
   });
 
-  test('high risk needs two people, and the same person counts once', async () => {
+  test('TRUST 4.13: high risk needs two people, and the same person counts once', async () => {
     const task = await aTask(database, people, { risk: 'high' });
     expect(await answer(task, people.operator, 'approve')).toMatchObject({ state: 'open', votesLeft: 1 });
     expect(await answer(task, people.operator, 'approve')).toMatchObject({ refused: 'CONFLICT' });

@@ -35,7 +35,7 @@ describe('decide: what counts', () => {
     expect(decide(anApproval(), aDecision(), now)).toEqual({ state: 'approved', votesLeft: 0, stage: 0 });
   });
 
-  test('one no ends it, whatever the quorum', () => {
+  test('TRUST 4.13: one no ends it, whatever the quorum', () => {
     const approval = anApproval({ quorum: 3, votes: [aVote('prn_a'), aVote('prn_b')] });
     expect(decide(approval, aDecision({ decision: 'reject' }), now)).toMatchObject({
       state: 'rejected',
@@ -240,7 +240,7 @@ describe('four eyes are those of persons (TRUST 4.11)', () => {
     expect(decide(approval, aDecision(), now)).toMatchObject({ refused: 'FORBIDDEN' });
   });
 
-  test('a second account of the same person counts once', () => {
+  test('TRUST 4.13: a second account of the same person counts once', () => {
     const votes = [{ ...aVote('prn_first'), person: 'prn_person' }];
     const approver = anApprover({ id: 'prn_second', person: 'prn_person' });
     expect(decide(anApproval({ quorum: 2, votes }), aDecision({ approver }), now)).toMatchObject({

@@ -1,8 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
-import postgres from 'postgres';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { everythingWritten } from '../support/leaks.ts';
 import { mailCertificate } from '../support/mail-certificate.ts';
 import {
   type Receiver,
@@ -188,37 +185,18 @@ test('planted secrets are in no table, history, log or answer', async () => {
     if (planted.some((each) => text.includes(each)) || /whsec_[A-Za-z0-9+/]{20}/.test(text))
       found.push(where);
   };
-  const sql = postgres(stack.migrateUrl, { max: 1, onnotice: () => undefined });
-  const tables = await sql<
-    { name: string }[]
-  >`select tablename as name from pg_tables where schemaname = 'public'`;
-  expect(tables.map(({ name }) => name)).toContain('channels');
-  for (const { name } of tables) {
-    const rows = await sql<{ text: string }[]>`select t::text as text from ${sql(name)} t`;
-    look(`table ${name}`, rows.map(({ text }) => text).join('\n'));
-    if (name === 'notifications') expect(rows.map(({ text }) => text).join()).toContain('Polish the vase');
-  }
-  await sql.end();
-  let histories = 0;
-  for await (const { workflowId, runId } of stack.client.workflow.list()) {
-    const history = await stack.client.workflow.getHandle(workflowId, runId).fetchHistory();
-    const json = historyToJSON(history);
-    look(`history ${workflowId}`, json + decoded(json));
-    if (workflowId.startsWith('notification/')) expect(decoded(json)).toContain('"notificationId":"ntf_');
-    histories += 1;
-  }
-  expect(histories).toBeGreaterThan(6);
-  const logs = readdirSync(stack.logs).filter((name) => name.endsWith('.log'));
-  expect(logs).not.toEqual([]);
-  for (const name of logs) look(`log ${name}`, readFileSync(join(stack.logs, name), 'utf8'));
+  const written = await everythingWritten(stack);
+  for (const { where, text } of written) look(where, text);
+  const about = (start: string): string =>
+    written
+      .filter(({ where }) => where.startsWith(start))
+      .map(({ text }) => text)
+      .join('\n');
+  expect(about('table notifications')).toContain('Polish the vase');
+  expect(about('history notification/')).toContain('"notificationId":"ntf_');
+  expect(written.filter(({ where }) => where.startsWith('history ')).length).toBeGreaterThan(6);
+  expect(about('log ')).not.toBe('');
   for (const path of ['/v1/channels', '/v1/notifications', '/v1/events', '/v1/audit'])
     look(`answer ${path}`, JSON.stringify((await stack.admin('GET', `${path}?limit=200`)).body));
   expect(found).toEqual([]);
 });
-
-/** The payloads of a history, which are base64 in its JSON. */
-function decoded(json: string): string {
-  return [...json.matchAll(/"data":\s*"([^"]+)"/g)]
-    .map((match) => Buffer.from(match[1] ?? '', 'base64').toString())
-    .join('\n');
-}

@@ -53,6 +53,7 @@ test('each process gets its own secrets and nothing else: the worker has no tick
   expect(secrets(worker)).toEqual([
     'DREAMNET_AGENT_ROOT_FILE',
     'DREAMNET_AUDIT_PRIVATE_KEY_FILE',
+    'DREAMNET_SECRET_BOX_KEY_FILE',
     'DREAMNET_TICKET_PUBLIC_KEY_FILE',
     'TEMPORAL_CONFIG_FILE',
   ]);
