@@ -153,9 +153,11 @@ async function requireOwnSource(deps: ApiDeps, principal: Principal, inputs: Eve
   }
 }
 
-/** Shield, notifications and risk scores act on these: only this system itself says them (SEC-004). */
+/** People are paged, blocked and trusted by these: only this system itself says them (SEC-004). */
+const ownWords = ['security.', 'approval.', 'policy.', 'kill-switch.', 'audit.', 'notification.'];
+
 function refuseOwnWords(inputs: EventInput[]): void {
-  const claimed = inputs.find(({ type }) => type.startsWith('security.'));
+  const claimed = inputs.find(({ type }) => ownWords.some((own) => type.startsWith(own)));
   if (claimed !== undefined)
     throwRefusal(
       refuse(

@@ -112,6 +112,7 @@ test('a status with a part that is down is shown, and ends as unavailable', asyn
     probes: {},
     lastCycle: null,
     rawSignals: 'refuse',
+    killSwitches: [],
     readiness,
   };
   api.on('GET /v1/status', () => ({ body }));

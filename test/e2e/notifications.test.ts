@@ -125,11 +125,11 @@ test('kill -9 of the worker between sending and the receipt: the same id arrives
   webhook.received.length = 0;
   webhook.next.push(silence);
   await post({
-    type: 'security.threat.raised',
+    type: 'integration.failed',
     severity: 'error',
-    payload: { kind: 'kill-nine', subjectId: 'x' },
+    payload: { integration: 'kill-nine', error: 'x' },
   });
-  const query = `channelId=${ids.webhook}&topic=security.threat.raised`;
+  const query = `channelId=${ids.webhook}&topic=integration.failed`;
   await expect.poll(() => webhook.received.length, { timeout: 30_000, interval: 20 }).toBe(1);
   process.kill(stack.pids().worker, 'SIGKILL');
   const [one] = await until(query, 1);
