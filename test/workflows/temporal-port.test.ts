@@ -129,12 +129,13 @@ describe('with a worker', () => {
       await expect
         .poll(() => port.requestCycle(ask).catch(() => null), { timeout: 30_000 })
         .toMatchObject({ cycleId: expect.stringMatching(/^cyc_/) as string });
-      expect(await port.setHaloPaused({ paused: true, principalId: 'prn_1' })).toEqual({ paused: true });
-      expect(await port.setHaloPaused({ paused: true, principalId: 'prn_1' })).toMatchObject({
-        refused: 'CONFLICT',
-      });
+      const pause = (paused: boolean, requestId = newId('dec')) =>
+        port.setHaloPaused({ paused, principalId: 'prn_1', requestId });
+      expect(await pause(true, newId('forged'))).toMatchObject({ refused: 'FORBIDDEN' });
+      expect(await pause(true)).toEqual({ paused: true });
+      expect(await pause(true)).toMatchObject({ refused: 'CONFLICT' });
       expect(await port.haloState()).toMatchObject({ paused: true });
-      expect(await port.setHaloPaused({ paused: false, principalId: 'prn_1' })).toEqual({ paused: false });
+      expect(await pause(false)).toEqual({ paused: false });
       await client.workflow.getHandle(haloWorkflowId).terminate();
       expect(await port.haloState()).toBeNull();
     });
