@@ -9,7 +9,6 @@ import {
   recordIssues,
   recordLeftOut,
 } from '../db/halo.ts';
-import { recordPause } from '../db/halo-pause.ts';
 import { derivedId } from '../db/ids.ts';
 import { endpointSnapshots } from '../db/probes.ts';
 import { type CreatedTask, createTask } from '../db/task-create.ts';
@@ -19,7 +18,9 @@ import { analyzeAgents } from '../domain/analyzers/agent-health.ts';
 import { analyzeEndpoints } from '../domain/analyzers/endpoint-health.ts';
 import { type AnalyzerName, type Issue, worstFirst } from '../domain/analyzers/issue.ts';
 import type { HaloLimits, LeftOut, Proposal, WeakPoint } from '../domain/halo.ts';
+import type { Refusal } from '../domain/refusal.ts';
 import { defaultTimeoutMs } from '../domain/task.ts';
+import { type Pause, provePause } from './halo-pause.ts';
 
 export type HaloActivities = ReturnType<typeof createHaloActivities>;
 
@@ -42,8 +43,9 @@ export function createHaloActivities({ database, limits }: { database: Database;
       return Promise.resolve(limits);
     },
 
-    recordPause(input: { paused: boolean; principalId: string; opKey: string }) {
-      return recordPause(db, input);
+    /** Null once it is recorded. */
+    recordPause(input: Pause): Promise<Refusal | null> {
+      return provePause(db, input);
     },
 
     beginCycle(input: NewCycle) {

@@ -7,10 +7,13 @@ import { haloPauseUpdate, haloRequestUpdate, haloStateQuery } from '../workflows
 import { type Deadlined, isGone, rejectionOf } from './temporal-errors.ts';
 import { searchAttributesOf } from './search-attributes.ts';
 
+/** `requestId` is the id of the stored request, and of the update. */
+export type PauseAsk = { paused: boolean; principalId: string; requestId: string };
+
 export type TemporalHalo = {
   /** Asks the loop for a cycle and starts the loop where it does not run. */
   requestCycle(ask: { mode: CycleMode; requestedBy: string }): Promise<{ cycleId: string; because: string }>;
-  setHaloPaused(ask: { paused: boolean; principalId: string }): Promise<{ paused: boolean } | Refusal>;
+  setHaloPaused(ask: PauseAsk): Promise<{ paused: boolean } | Refusal>;
   /** State of the loop, null while it does not run. */
   haloState(): Promise<HaloLoopState | null>;
 };
@@ -42,6 +45,7 @@ export function createTemporalHalo(client: Client, within: Deadlined): TemporalH
       within(async () => {
         try {
           return await client.workflow.executeUpdateWithStart(haloPauseUpdate, {
+            updateId: ask.requestId,
             args: [ask],
             startWorkflowOperation: loop(),
           });

@@ -48,7 +48,7 @@ export async function storeDecisionRequest(
     audit: {
       actor: input.principalId,
       action: input.source === 'ticket' ? 'ticket.issue' : `request.${input.action}`,
-      subjectKind: input.approvalId === null ? 'task' : 'approval',
+      subjectKind: subjectKindOf(input),
       subjectId: input.approvalId ?? input.subjectId,
       detail: {
         requestId: input.id,
@@ -59,6 +59,11 @@ export async function storeDecisionRequest(
     },
     result: sql`jsonb_build_object('id', changed.id, 'state', changed.state)`,
   });
+}
+
+function subjectKindOf({ approvalId, action }: Pick<DecisionRequestRow, 'approvalId' | 'action'>): string {
+  if (action === 'pause' || action === 'resume') return 'halo';
+  return approvalId === null ? 'task' : 'approval';
 }
 
 /** How often this person's requests of one kind were refused here: part of the id of the next one. */
@@ -120,7 +125,7 @@ export async function refuseRequest(db: Db, request: DecisionRequestRow, refusal
     {
       actor: request.principalId,
       action: `request.${request.action}`,
-      subjectKind: request.approvalId === null ? 'task' : 'approval',
+      subjectKind: subjectKindOf(request),
       subjectId: request.approvalId ?? request.subjectId,
       detail: { requestId: request.id },
     },

@@ -57,6 +57,11 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
   }
 
   async function answer(request: DecisionRequestRow): Promise<void> {
+    if (request.action === 'pause' || request.action === 'resume') {
+      // Whoever asked has had no answer by now and asks again; a late pause would surprise them.
+      await refuseRequest(db, request, refuse('CONFLICT', 'HALO was not reached in time; ask again.'));
+      return;
+    }
     try {
       const said = await deps.runs.sendAgain({ ...request, ...messageOf(request) });
       if (said.accepted) await settleAccepted(db, request.id);

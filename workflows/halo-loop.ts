@@ -7,6 +7,7 @@ import {
   executeChild,
   isCancellation,
   ParentClosePolicy,
+  patched,
   proxyLocalActivities,
   setCurrentDetails,
   setHandler,
@@ -25,10 +26,17 @@ import {
   started,
 } from '../domain/halo.ts';
 import { haloCycleWorkflowId } from '../domain/names.ts';
+import { isRefusal } from '../domain/refusal.ts';
 import { describeRun } from './describe-run.ts';
 import { haloCycle } from './halo-cycle.ts';
 import type { HaloLoopInput } from './inputs.ts';
-import { haloPauseUpdate, haloRequestUpdate, haloStateQuery, haloTriggerSignal } from './messages.ts';
+import {
+  type HaloPauseRequest,
+  haloPauseUpdate,
+  haloRequestUpdate,
+  haloStateQuery,
+  haloTriggerSignal,
+} from './messages.ts';
 import { takeTurns } from './turns.ts';
 
 const loopActivities = proxyLocalActivities<HaloActivities>({
@@ -63,14 +71,20 @@ export async function haloLoop(input: HaloLoopInput): Promise<void> {
   });
   setHandler(
     haloPauseUpdate,
-    async ({ paused, principalId }) => {
+    async ({ paused, requestId = null }) => {
       messages += 1;
+      // A pause without a request, from before they were proven, replays as it was. May go after 2027-02.
+      const isToProve = requestId !== null || patched('haloLoop-pause-proof-202611');
+      if (!isToProve) state = { ...state, paused };
+      const opKey = `halo.pause:${runId}:${currentUpdateInfo()?.id}`;
+      const refusal = await recordPause({ paused, requestId, opKey });
+      // Recorded results from before are empty.
+      if (isRefusal(refusal)) return refusal;
       state = { ...state, paused };
-      await recordPause({ paused, principalId, opKey: `halo.pause:${runId}:${currentUpdateInfo()?.id}` });
       return { paused };
     },
     {
-      validator: ({ paused }: { paused: boolean; principalId: string }) => {
+      validator: ({ paused }: HaloPauseRequest) => {
         const refusal = checkPause(state.paused, paused);
         if (refusal !== null) throw ApplicationFailure.nonRetryable(refusal.message, refusal.refused);
       },

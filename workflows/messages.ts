@@ -41,7 +41,9 @@ export const haloRequestUpdate = defineUpdate<
   { cycleId: string; because: string },
   [{ mode: CycleMode; requestedBy: string }]
 >(messageNames.haloRequest);
-export const haloPauseUpdate = defineUpdate<{ paused: boolean }, [{ paused: boolean; principalId: string }]>(
+/** The request id is the proof; whom the sender names counts for nothing. */
+export type HaloPauseRequest = { paused: boolean; principalId: string; requestId?: string };
+export const haloPauseUpdate = defineUpdate<{ paused: boolean } | Refusal, [HaloPauseRequest]>(
   messageNames.haloPause,
 );
 export const haloStateQuery = defineQuery<HaloLoopState>(messageNames.haloState);

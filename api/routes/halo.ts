@@ -3,9 +3,11 @@ import { getHaloCycle, type HaloCycleRow, listHaloCycles, listHaloIssues } from 
 import { analyzers, issueSeverities } from '../../domain/analyzers/issue.ts';
 import { cycleModes, cycleStates } from '../../domain/halo.ts';
 import { haloCycleWorkflowId, haloWorkflowId } from '../../domain/names.ts';
-import { isRefusal, refuse } from '../../domain/refusal.ts';
+import { refuse } from '../../domain/refusal.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
+import { askerOf } from '../decide.ts';
+import { askPause } from '../halo-pause.ts';
 import { cutPage, decodeCursor, pageOf, pageQuery, timePlace } from '../paging.ts';
 import { throwRefusal } from '../problems.ts';
 import {
@@ -193,9 +195,7 @@ export function addHaloRoutes(app: Api, deps: ApiDeps): void {
 
   for (const action of ['pause', 'resume'] as const)
     app.openapi(switchRoute(action), async (c) => {
-      const ask = { paused: action === 'pause', principalId: c.get('principal').id };
-      const said = await deps.temporal.setHaloPaused(ask);
-      if (isRefusal(said)) throwRefusal(said);
-      return c.json({ paused: said.paused, temporal: loopLink }, 200);
+      const { paused } = await askPause(deps, askerOf(c), action);
+      return c.json({ paused, temporal: loopLink }, 200);
     });
 }

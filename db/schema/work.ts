@@ -212,7 +212,9 @@ export const decisionRequests = pgTable(
   {
     /** For a ticket its `jti`; for a request over HTTP the update id. */
     id: text('id').primaryKey(),
-    action: text('action', { enum: ['approve', 'reject', 'edit', 'dispatch', 'cancel'] }).notNull(),
+    action: text('action', {
+      enum: ['approve', 'reject', 'edit', 'dispatch', 'cancel', 'pause', 'resume'],
+    }).notNull(),
     source: text('source', { enum: ['api', 'ticket', 'raw'] }).notNull(),
     subjectId: text('subject_id').notNull(),
     approvalId: text('approval_id'),

@@ -1,4 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { ProblemError } from '../../api/problems.ts';
 import { agentSecret } from '../../db/signing-secret.ts';
 import { beginCycle, recordIssues } from '../../db/halo.ts';
 import { emptyHaloLoop } from '../../domain/halo.ts';
@@ -194,6 +195,25 @@ describe('halo', () => {
       status: 409,
       body: { code: 'CONFLICT' },
     });
+  });
+
+  test('writes a pause down before the loop hears of it; without an answer it is void', async () => {
+    const asks: string[] = [];
+    api.temporal.setHaloPaused = ({ paused, requestId }) => {
+      asks.push(requestId);
+      if (asks.length === 2) throw new ProblemError('UNAVAILABLE', 'Temporal does not answer.');
+      return Promise.resolve({ paused });
+    };
+    expect((await post('/v1/halo/pause', undefined, keys.operator)).status).toBe(200);
+    expect((await post('/v1/halo/resume', undefined, keys.operator)).status).toBe(503);
+    const rows = await database.root`
+      select id, action, principal_id, state from decision_requests
+      where id = any(${asks}) order by created_at`;
+    const by = { principal_id: people.operator };
+    expect([...rows]).toEqual([
+      { id: asks[0], action: 'pause', state: 'open', ...by },
+      { id: asks[1], action: 'resume', state: 'refused', ...by },
+    ]);
   });
 
   test('is not available while Temporal is down, and says so', async () => {

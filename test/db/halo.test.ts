@@ -9,7 +9,6 @@ import {
   listHaloIssues,
   recordIssues,
 } from '../../db/halo.ts';
-import { recordPause } from '../../db/halo-pause.ts';
 import { newId } from '../../db/ids.ts';
 import { detectWeakPoints } from '../../domain/halo.ts';
 import { matchesEvent } from '../../domain/subscription.ts';
@@ -140,20 +139,5 @@ describe('a cycle', () => {
     }
     expect(seen).toEqual(all.map((row) => row.id));
     expect(seen).toEqual([...seen].sort().reverse());
-  });
-});
-
-describe('a pause', () => {
-  test('is recorded with who, once for one operation', async () => {
-    const opKey = newId('op');
-    for (let round = 0; round < 2; round += 1)
-      await recordPause(database.db, { paused: true, principalId: 'prn_1', opKey });
-    await recordPause(database.db, { paused: false, principalId: 'prn_2', opKey: newId('op') });
-    const rows =
-      await database.root`select type, severity, payload from events where source_id = 'halo' order by events.tx, events.seq`;
-    expect([...rows]).toEqual([
-      { type: 'halo.loop.paused', severity: 'warning', payload: { by: 'prn_1' } },
-      { type: 'halo.loop.resumed', severity: 'info', payload: { by: 'prn_2' } },
-    ]);
   });
 });

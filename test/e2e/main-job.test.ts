@@ -319,6 +319,38 @@ describe('HALO', () => {
       origin: 'halo',
     });
   });
+
+  test('a pause sent past the API does nothing; the API pauses and resumes', async () => {
+    const paused = async () => (await stack.operator<{ paused: boolean }>('GET', '/v1/halo')).body.paused;
+    const handle = stack.client.workflow.getHandle('halo');
+    for (const requestId of [undefined, 'dec_made_up']) {
+      const forged = { paused: true, principalId: 'prn_operator', requestId };
+      expect(await handle.executeUpdate('setPaused', { args: [forged] })).toMatchObject({
+        refused: 'FORBIDDEN',
+      });
+    }
+    expect(await paused()).toBe(false);
+    expect((await stack.operator('POST', '/v1/halo/pause', {})).status).toBe(200);
+    expect(await paused()).toBe(true);
+    expect((await stack.operator('POST', '/v1/halo/pause', {})).status).toBe(409);
+    expect((await stack.operator('POST', '/v1/halo/resume', {})).status).toBe(200);
+    expect(await paused()).toBe(false);
+    // A pause whose API process died before it could send it is not carried out later.
+    const sql = postgres(stack.databaseUrl, { max: 1 });
+    await sql`
+      insert into decision_requests (id, action, source, subject_id, workflow_id, principal_id, state, created_at)
+      values ('dec_orphan', 'pause', 'api', 'halo', 'halo', 'prn_operator', 'open', now() - interval '10 seconds')`;
+    const orphan = async () => sql`select state from decision_requests where id = 'dec_orphan'`;
+    await expect.poll(orphan, { timeout: 10_000 }).toMatchObject([{ state: 'refused' }]);
+    await sql.end();
+    expect(await paused()).toBe(false);
+    const { body } = await stack.operator<{ items: { actor: string; action: string; outcome: string }[] }>(
+      'GET',
+      '/v1/audit?limit=200',
+    );
+    const tried = body.items.filter(({ actor, action }) => actor === 'unproven' && action === 'halo.pause');
+    expect(tried.map(({ outcome }) => outcome)).toEqual(['refused', 'refused']);
+  });
 });
 
 describe('afterwards', () => {

@@ -9,7 +9,7 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { AnalyzerName, Issue } from '../../domain/analyzers/issue.ts';
 import { taskQueues } from '../../domain/names.ts';
-import { emptyHaloLoop } from '../../domain/halo.ts';
+import { emptyHaloLoop, type HaloTrigger } from '../../domain/halo.ts';
 import { silentLog } from '../../stack/log.ts';
 import { startTemporal } from '../../stack/temporal.ts';
 import { readToolchain } from '../../stack/toolchain.ts';
@@ -18,6 +18,7 @@ import {
   cancelUpdate,
   decideUpdate,
   dispatchUpdate,
+  type HaloPauseRequest,
   haloPauseUpdate,
   haloRequestUpdate,
   haloTriggerSignal,
@@ -179,6 +180,29 @@ const scenarios: Record<string, Scenario> = {
       });
       await handle.executeUpdate(haloPauseUpdate, { args: [{ paused: false, principalId: 'prn_operator' }] });
       await sleep(3_000);
+    },
+    endless: true,
+  },
+  'haloLoop.pause': {
+    activities: (taskQueue) => ({
+      ...fakeHalo({ find: found, limits: { errorWindowMs: 1_000, cooldownMs: 200 } }).activities,
+      ...fakeRecord(taskQueue).activities,
+    }),
+    args: [{ state: emptyHaloLoop() }],
+    act: async (handle) => {
+      const pause = (paused: boolean, requestId?: string) => {
+        const said = { paused, principalId: 'prn_operator' };
+        const args: [HaloPauseRequest] = [requestId === undefined ? said : { ...said, requestId }];
+        return handle.executeUpdate(haloPauseUpdate, { args });
+      };
+      const trigger = { name: 'event', urgent: false, mode: 'full', requestedBy: null, eventIds: ['evt_1'] };
+      await handle.signal(haloTriggerSignal, trigger as HaloTrigger);
+      await pause(true, 'made-up');
+      await pause(true);
+      await pause(true, 'dec_1');
+      await pause(false, 'made-up');
+      await pause(false, 'dec_2');
+      await sleep(2_500);
     },
     endless: true,
   },

@@ -34,6 +34,10 @@ describe('recorded histories', () => {
     expect(histories).toContainEqual(expect.stringMatching(`^task\\.${scenario}\\.v\\d+\\.json$`));
   });
 
+  test.each(['trigger', 'pause'])('the %s branch of HALO has one', (scenario) => {
+    expect(histories).toContainEqual(expect.stringMatching(`^haloLoop\\.${scenario}\\.v\\d+\\.json$`));
+  });
+
   test.each(['sent', 'failed'])('the %s end of a notification has one', (scenario) => {
     expect(histories).toContainEqual(expect.stringMatching(`^notification\\.${scenario}\\.v\\d+\\.json$`));
   });

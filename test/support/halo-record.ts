@@ -1,6 +1,7 @@
 import type { HaloActivities } from '../../activities/halo.ts';
 import type { AnalyzerName, Issue } from '../../domain/analyzers/issue.ts';
 import { defaultHaloLimits, type HaloLimits } from '../../domain/halo.ts';
+import { refuse } from '../../domain/refusal.ts';
 import type { Call } from './task-record.ts';
 
 export function anIssue(given: Partial<Issue> = {}): Issue {
@@ -36,7 +37,11 @@ export function fakeHalo(script: Script = {}) {
       await note('readHaloLimits', {});
       return { ...defaultHaloLimits, ...script.limits };
     },
-    recordPause: (input) => note('recordPause', input),
+    async recordPause(input) {
+      await note('recordPause', input);
+      const isKnown = input.requestId?.startsWith('dec_') === true;
+      return isKnown ? null : refuse('FORBIDDEN', 'There is no recorded request.');
+    },
     beginCycle: (input) => note('beginCycle', input),
     async runAnalyzer(input) {
       await note('runAnalyzer', input);

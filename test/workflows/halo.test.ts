@@ -30,6 +30,8 @@ const trigger: HaloTrigger = {
 const urgent: HaloTrigger = { ...trigger, urgent: true };
 const hourMs = 3_600_000;
 
+const asked = (paused: boolean, requestId: string) => ({ paused, principalId: 'prn_operator', requestId });
+
 function cyclesOf(calls: Call[]): string[] {
   return calls
     .filter((call) => call.activity === 'beginCycle')
@@ -127,16 +129,32 @@ describe('when HALO looks', () => {
     });
   });
 
+  test('a pause or a resume that nobody asked the record for changes nothing', async () => {
+    await playLoop({}, async (handle, calls) => {
+      const forged = [asked(true, 'made-up'), { paused: true, principalId: 'prn_admin' }];
+      for (const args of forged)
+        expect(await handle.executeUpdate(haloPauseUpdate, { args: [args] })).toMatchObject({
+          refused: 'FORBIDDEN',
+        });
+      expect((await handle.query(haloStateQuery)).paused).toBe(false);
+      await handle.executeUpdate(haloPauseUpdate, { args: [asked(true, 'dec_1')] });
+      await handle.signal(haloTriggerSignal, urgent);
+      const resumed = await handle.executeUpdate(haloPauseUpdate, { args: [asked(false, 'made-up')] });
+      expect(resumed).toMatchObject({ refused: 'FORBIDDEN' });
+      await environment.sleep(hourMs);
+      expect((await handle.query(haloStateQuery)).paused).toBe(true);
+      expect(cyclesOf(calls)).toEqual([]);
+    });
+  });
+
   test('a paused loop remembers triggers and runs them after the resume', async () => {
     await playLoop({}, async (handle, calls) => {
-      await handle.executeUpdate(haloPauseUpdate, { args: [{ paused: true, principalId: 'prn_operator' }] });
-      await expect(
-        handle.executeUpdate(haloPauseUpdate, { args: [{ paused: true, principalId: 'prn_admin' }] }),
-      ).rejects.toThrow();
+      await handle.executeUpdate(haloPauseUpdate, { args: [asked(true, 'dec_1')] });
+      await expect(handle.executeUpdate(haloPauseUpdate, { args: [asked(true, 'dec_2')] })).rejects.toThrow();
       await handle.signal(haloTriggerSignal, urgent);
       await environment.sleep(hourMs);
       expect(cyclesOf(calls)).toEqual([]);
-      await handle.executeUpdate(haloPauseUpdate, { args: [{ paused: false, principalId: 'prn_operator' }] });
+      await handle.executeUpdate(haloPauseUpdate, { args: [asked(false, 'dec_3')] });
       await settled(handle, 1);
     });
   });

@@ -3,7 +3,13 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { openTemporal } from '../../api/temporal-connection.ts';
 import { createTemporal, type TaskStart, type TemporalPort } from '../../api/temporal.ts';
 import { newId } from '../../db/ids.ts';
-import { haloWorkflowId, probeScheduleId, taskQueues, taskWorkflowId } from '../../domain/names.ts';
+import {
+  haloWorkflowId,
+  messageNames,
+  probeScheduleId,
+  taskQueues,
+  taskWorkflowId,
+} from '../../domain/names.ts';
 import { fakeHalo } from '../support/halo-record.ts';
 import { fakeRecord } from '../support/task-record.ts';
 import { realTime } from '../support/temporal.ts';
@@ -62,6 +68,18 @@ describe('without a worker', () => {
     await client.workflow.getHandle(taskWorkflowId(start.taskId, 1)).terminate();
     // A run that has ended is not started again: the row has exactly one.
     expect(await port.startTask(start)).toEqual({ runId: null });
+  });
+
+  test('a run is told to look for a kill switch, once for each telling', async () => {
+    const start = aStart();
+    await port.startTask(start);
+    const workflowId = taskWorkflowId(start.taskId, 1);
+    await port.signalHold(workflowId);
+    const { events = [] } = await client.workflow.getHandle(workflowId).fetchHistory();
+    const signals = (events ?? []).flatMap((event) => event.workflowExecutionSignaledEventAttributes ?? []);
+    expect(signals.map(({ signalName }) => signalName)).toEqual([messageNames.hold]);
+    await client.workflow.getHandle(workflowId).terminate();
+    await expect(port.signalHold(workflowId)).rejects.toThrow();
   });
 
   test('an update ends at its deadline, and a run that is not there is said at once', async () => {
@@ -129,12 +147,13 @@ describe('with a worker', () => {
       await expect
         .poll(() => port.requestCycle(ask).catch(() => null), { timeout: 30_000 })
         .toMatchObject({ cycleId: expect.stringMatching(/^cyc_/) as string });
-      expect(await port.setHaloPaused({ paused: true, principalId: 'prn_1' })).toEqual({ paused: true });
-      expect(await port.setHaloPaused({ paused: true, principalId: 'prn_1' })).toMatchObject({
-        refused: 'CONFLICT',
-      });
+      const pause = (paused: boolean, requestId = newId('dec')) =>
+        port.setHaloPaused({ paused, principalId: 'prn_1', requestId });
+      expect(await pause(true, newId('forged'))).toMatchObject({ refused: 'FORBIDDEN' });
+      expect(await pause(true)).toEqual({ paused: true });
+      expect(await pause(true)).toMatchObject({ refused: 'CONFLICT' });
       expect(await port.haloState()).toMatchObject({ paused: true });
-      expect(await port.setHaloPaused({ paused: false, principalId: 'prn_1' })).toEqual({ paused: false });
+      expect(await pause(false)).toEqual({ paused: false });
       await client.workflow.getHandle(haloWorkflowId).terminate();
       expect(await port.haloState()).toBeNull();
     });
