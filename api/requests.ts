@@ -1,4 +1,5 @@
 import {
+  acknowledge,
   countRefused,
   getDecisionRequest,
   refuseRequest,
@@ -54,7 +55,10 @@ export async function askRun(
   const said = await deps.temporal.ask(ask);
   if ('answer' in said) {
     const { answer } = said;
-    if (answer.accepted) return { requestId, delivered: true };
+    if (answer.accepted) {
+      noteHeard(deps, requestId);
+      return { requestId, delivered: true };
+    }
     const refusal = refuse(answer.refused, answer.message, answer.details);
     throwRefusal(await tellWhoWasFaster(refusal, settled));
   }
@@ -123,6 +127,13 @@ async function signalInstead(deps: ApiDeps, ask: Extract<RunAsk, { name: 'decide
     // The request is stored, so the relay delivers it once the run goes on.
     deps.log.warn({ err: describeError(error), requestId: ask.requestId }, 'signal instead of update failed');
   }
+}
+
+/** Beside the answer: where this note is lost, the relay sends the request once more, and the run knows it by its id. */
+function noteHeard(deps: ApiDeps, requestId: string): void {
+  acknowledge(deps.database.db, requestId).catch((error: unknown) =>
+    deps.log.warn({ err: describeError(error), requestId }, 'an answer was not noted'),
+  );
 }
 
 /** A run that has closed, or that was asked too often at once, says no without knowing who was faster; the record does. */

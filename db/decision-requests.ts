@@ -1,4 +1,4 @@
-import { and, asc, eq, sql } from 'drizzle-orm';
+import { and, asc, eq, isNull, notInArray, or, sql } from 'drizzle-orm';
 import type { JsonObject } from '../domain/json.ts';
 import type { Refusal } from '../domain/refusal.ts';
 import type { EditedContent } from '../domain/task.ts';
@@ -82,7 +82,10 @@ export async function countRefused(
   );
 }
 
-/** Requests over HTTP that no run has answered yet, oldest first: what the relay sends again. */
+/**
+ * Requests over HTTP that no run has answered yet, and those that were recorded in a step which the run may have lost
+ * (a failed workflow task forgets what was asked of it, the record does not); oldest first: what the relay sends again.
+ */
 export async function listOpenRequests(
   db: Db,
   olderThanMs: number,
@@ -93,8 +96,15 @@ export async function listOpenRequests(
     .from(decisionRequests)
     .where(
       and(
-        eq(decisionRequests.state, 'open'),
         eq(decisionRequests.source, 'api'),
+        or(
+          eq(decisionRequests.state, 'open'),
+          and(
+            eq(decisionRequests.state, 'recorded'),
+            isNull(decisionRequests.acknowledgedAt),
+            notInArray(decisionRequests.action, ['pause', 'resume']),
+          ),
+        ),
         sql`${decisionRequests.createdAt} < now() - make_interval(secs => ${olderThanMs / 1000}::double precision)`,
       ),
     )
@@ -108,6 +118,14 @@ export async function settleAccepted(db: Db, id: string): Promise<void> {
     .update(decisionRequests)
     .set({ state: 'recorded', outcome: { accepted: true }, settledAt: sql`now()` })
     .where(and(eq(decisionRequests.id, id), eq(decisionRequests.state, 'open')));
+}
+
+/** The run has heard the answer, or will never ask for it again: nothing is left to send. */
+export async function acknowledge(db: Db, id: string): Promise<void> {
+  await db
+    .update(decisionRequests)
+    .set({ acknowledgedAt: sql`now()` })
+    .where(and(eq(decisionRequests.id, id), isNull(decisionRequests.acknowledgedAt)));
 }
 
 /** Ends a request with a refusal; the refusal itself is audited. */

@@ -3,6 +3,7 @@ import type { Logger } from '@temporalio/worker';
 import type { Database } from '../db/client.ts';
 import {
   type DecisionRequestRow,
+  acknowledge,
   listOpenRequests,
   refuseRequest,
   settleAccepted,
@@ -66,6 +67,7 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
       const said = await deps.runs.sendAgain({ ...request, ...messageOf(request) });
       if (said.accepted) await settleAccepted(db, request.id);
       else await refuseRequest(db, request, refuse(said.refused, said.message));
+      await acknowledge(db, request.id);
     } catch (error) {
       if (!(error instanceof WorkflowNotFoundError || error instanceof WorkflowUpdateFailedError))
         throw error;
@@ -74,6 +76,7 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
       if (task !== null && !isEnded(task.state) && error instanceof WorkflowNotFoundError) return;
       const why = task === null ? 'is gone' : `is ${task.state}`;
       await refuseRequest(db, request, refuse('CONFLICT', `The task ${why}; the request came too late.`));
+      await acknowledge(db, request.id);
     }
   }
 

@@ -224,6 +224,7 @@ ALTER TABLE "decision_requests" ADD COLUMN "break_glass" boolean DEFAULT false N
 ALTER TABLE "decision_requests" ADD COLUMN "content" jsonb;--> statement-breakpoint
 ALTER TABLE "decision_requests" ADD COLUMN "key_id" text;--> statement-breakpoint
 ALTER TABLE "decision_requests" ADD COLUMN "login_at" timestamp (3) with time zone;--> statement-breakpoint
+ALTER TABLE "decision_requests" ADD COLUMN "acknowledged_at" timestamp (3) with time zone;--> statement-breakpoint
 ALTER TABLE "task_attempts" ADD COLUMN "epoch" bigint DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE "task_attempts" ADD COLUMN "stop_asks" integer DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE "task_attempts" ADD COLUMN "stop_asked_at" timestamp (3) with time zone;--> statement-breakpoint
@@ -256,6 +257,7 @@ CREATE INDEX "notifications_folded" ON "notifications" USING btree ("folded_into
 CREATE UNIQUE INDEX "keys_one_successor" ON "keys" USING btree ("rotated_from") WHERE revoked_at is null;--> statement-breakpoint
 CREATE INDEX "approvals_by_expiry" ON "approvals" USING btree ("state","expires_at","id");--> statement-breakpoint
 CREATE INDEX "approvals_by_creation" ON "approvals" USING btree ("created_at","id");--> statement-breakpoint
+CREATE INDEX "decision_requests_unheard" ON "decision_requests" USING btree ("created_at") WHERE state = 'recorded' and source = 'api' and acknowledged_at is null;--> statement-breakpoint
 CREATE INDEX "task_attempts_open" ON "task_attempts" USING btree ("task_id") WHERE state = 'intent';--> statement-breakpoint
 CREATE INDEX "tasks_by_action" ON "tasks" USING btree ("type","target");--> statement-breakpoint
 CREATE INDEX "tasks_parked" ON "tasks" USING btree ("parked_at","id") WHERE parked_at is not null and state = 'pending';--> statement-breakpoint

@@ -62,3 +62,6 @@ FOR EACH ROW EXECUTE FUNCTION refuse_anchor_change();
 --> statement-breakpoint
 CREATE TRIGGER audit_anchors_no_truncate BEFORE TRUNCATE ON audit_anchors
 FOR EACH STATEMENT EXECUTE FUNCTION refuse_anchor_change();
+--> statement-breakpoint
+-- gate: what was recorded before answers were noted was heard long ago.
+UPDATE decision_requests SET acknowledged_at = settled_at WHERE state = 'recorded';

@@ -235,10 +235,15 @@ export const decisionRequests = pgTable(
     expiresAt: instant('expires_at'),
     createdAt: instant('created_at').notNull().defaultNow(),
     settledAt: instant('settled_at'),
+    /** When the run was known to have heard the answer; what was recorded in a step that the run then lost is sent again. */
+    acknowledgedAt: instant('acknowledged_at'),
   },
   (table) => [
     index('decision_requests_open')
       .on(table.createdAt)
       .where(sql`state = 'open'`),
+    index('decision_requests_unheard')
+      .on(table.createdAt)
+      .where(sql`state = 'recorded' and source = 'api' and acknowledged_at is null`),
   ],
 );

@@ -2,9 +2,11 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import {
   countRefused,
   getDecisionRequest,
+  acknowledge,
   listOpenRequests,
   type NewDecisionRequest,
   refuseRequest,
+  settleAccepted,
   storeDecisionRequest,
 } from '../../db/decision-requests.ts';
 import { recordDecision } from '../../db/decisions.ts';
@@ -144,6 +146,24 @@ describe('a request', () => {
     expect(await listed(0)).not.toContain(refused);
     expect(await listed(3_600_000)).toEqual([]);
     expect(await listOpenRequests(database.db, 0, 1)).toHaveLength(1);
+  });
+
+  test('is sent again while its run may have lost the step that recorded it, and not once it was heard', async () => {
+    const task = await aTask(database, people);
+    const [lost, heard, ticket, pause] = await Promise.all([
+      store(task),
+      store(task),
+      store(task, { source: 'ticket' }),
+      store(task, { action: 'pause', approvalId: null, digest: null }),
+    ]);
+    for (const id of [lost, heard, ticket, pause]) await settleAccepted(database.db, id);
+    await acknowledge(database.db, heard);
+    const listed = async () => (await listOpenRequests(database.db, 0, 1000)).map((row) => row.id);
+    await eventually(listed).toContain(lost);
+    for (const id of [heard, ticket, pause]) expect(await listed()).not.toContain(id);
+    await acknowledge(database.db, lost);
+    expect(await listed()).not.toContain(lost);
+    expect(await open(lost)).toMatchObject({ state: 'recorded' });
   });
 
   test('refusals are counted by run, person and kind', async () => {

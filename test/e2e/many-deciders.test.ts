@@ -144,7 +144,15 @@ describe('32 people decide at one instant, over two API processes', () => {
       }
       if (body.state === 'approved') approved.push(task.id);
     }
-    await expect.poll(() => effects.size, { timeout: 60_000 }).toBe(approved.length);
+    const ends = async (): Promise<string[]> => {
+      const shown = approved.map((id) =>
+        stack.operator<{ task: Task & { error: string } }>('GET', `/v1/tasks/${id}`),
+      );
+      return (await Promise.all(shown)).flatMap(({ body: { task } }) =>
+        task.state === 'success' ? [] : [`${task.id} ${task.state} ${task.error}`],
+      );
+    };
+    await expect.poll(ends, { timeout: 60_000 }).toEqual([]);
     expect([...effects.keys()].sort()).toEqual([...approved].sort());
     expect(Math.max(0, ...effects.values())).toBe(approved.length === 0 ? 0 : 1);
     // Void unless both ways of ending were seen.
