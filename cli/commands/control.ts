@@ -4,7 +4,7 @@ import { readNumber } from '../input.ts';
 import { facts, table } from '../output.ts';
 import { usage } from '../problem.ts';
 import { bodyOf, show } from '../session.ts';
-import type { Cluster } from '../views.ts';
+import type { Cluster } from '../access-views.ts';
 
 function stateOf({ enabled, alwaysOn }: Cluster): string {
   if (alwaysOn) return 'always on';

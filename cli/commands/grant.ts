@@ -6,7 +6,7 @@ import { readNumber } from '../input.ts';
 import type { Reply } from '../http.ts';
 import { facts, table } from '../output.ts';
 import { bodyOf, type Session, show } from '../session.ts';
-import type { Grant } from '../views.ts';
+import type { Grant } from '../access-views.ts';
 
 const principal = { type: 'positional', required: true, description: 'Id of the principal' } as const;
 const ends = (grant: Grant): string =>

@@ -5,7 +5,8 @@ import { pathId } from '../ids.ts';
 import type { Reply } from '../http.ts';
 import { facts, table } from '../output.ts';
 import { bodyOf, type Session, show } from '../session.ts';
-import type { Group, Page } from '../views.ts';
+import type { Group } from '../access-views.ts';
+import type { Page } from '../views.ts';
 
 const name = { type: 'positional', required: true, description: 'Name of the group' } as const;
 const membersOf = (group: Group): string => group.members.map(({ principalId }) => principalId).join(' ');

@@ -5,7 +5,7 @@ import { pathId } from '../ids.ts';
 import { readList, readNumber } from '../input.ts';
 import { facts, table } from '../output.ts';
 import { bodyOf, show } from '../session.ts';
-import type { Key } from '../views.ts';
+import type { Key } from '../access-views.ts';
 
 const shownOnce = 'Keep the key now: it is shown once and stored nowhere.';
 const ends = (at: string | null): string => (at === null ? 'never' : instant(at));

@@ -2,7 +2,7 @@ import { command } from '../command.ts';
 import { instant } from '../format.ts';
 import { facts } from '../output.ts';
 import { bodyOf, show } from '../session.ts';
-import type { Me } from '../views.ts';
+import type { Me } from '../access-views.ts';
 
 const ends = (at: string | null): string => (at === null ? 'without an end' : `until ${instant(at)}`);
 

@@ -6,7 +6,8 @@ import { facts, table } from '../output.ts';
 import { usage } from '../problem.ts';
 import { bodyOf, type Session, show } from '../session.ts';
 import type { Reply } from '../http.ts';
-import type { Page, Principal } from '../views.ts';
+import type { Principal } from '../access-views.ts';
+import type { Page } from '../views.ts';
 
 const id = { type: 'positional', required: true, description: 'Id of the principal' } as const;
 const role = {

@@ -6,7 +6,7 @@ import { readList } from '../input.ts';
 import { facts, table } from '../output.ts';
 import { usage } from '../problem.ts';
 import { bodyOf, type Session, show } from '../session.ts';
-import type { Role } from '../views.ts';
+import type { Role } from '../access-views.ts';
 
 const name = { type: 'positional', required: true, description: 'Name of the role' } as const;
 const permissions = {

@@ -5,7 +5,8 @@ import { pathId } from '../ids.ts';
 import { readNumber } from '../input.ts';
 import { facts, table } from '../output.ts';
 import { bodyOf, show } from '../session.ts';
-import type { Block, Page, Threat } from '../views.ts';
+import type { Block, Threat } from '../access-views.ts';
+import type { Page } from '../views.ts';
 
 function subjectText({ kind, id, address }: Threat['subject']): string {
   return address === null ? `${kind} ${id}` : `${kind} ${id} at ${address}`;

@@ -4,7 +4,7 @@ import { readList, readNumber } from '../input.ts';
 import { table } from '../output.ts';
 import { usage } from '../problem.ts';
 import { bodyOf, show } from '../session.ts';
-import type { Tier } from '../views.ts';
+import type { Tier } from '../access-views.ts';
 
 const heads = ['TIER', 'PER MINUTE', 'EVENTS', 'BYTES OF EVENTS', 'FEATURES'];
 

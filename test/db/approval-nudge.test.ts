@@ -3,7 +3,7 @@ import { nudgeApproval } from '../../db/approval-nudge.ts';
 import { getApproval } from '../../db/approvals.ts';
 import { expireApproval } from '../../db/decisions.ts';
 import { newId } from '../../db/ids.ts';
-import { claimRun } from '../../db/task-run.ts';
+import { claimRun } from '../../db/task-claim.ts';
 import type { TaskRow } from '../../db/tasks.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
 import { aTask } from '../support/factories.ts';

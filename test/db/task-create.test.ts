@@ -6,7 +6,7 @@ import { approvalId, createTask, taskDigest } from '../../db/task-create.ts';
 import { attachEvidence } from '../../db/task-fold.ts';
 import { cancelTask } from '../../db/task-end.ts';
 import { countTasks, getTask, listTasks, listUnstartedTasks } from '../../db/tasks.ts';
-import { claimRun } from '../../db/task-run.ts';
+import { claimRun } from '../../db/task-claim.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
 import { aNewTask, aTask } from '../support/factories.ts';
 import { auditOf, eventsOf } from './flow.ts';
