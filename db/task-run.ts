@@ -1,11 +1,10 @@
 import { and, eq, sql } from 'drizzle-orm';
-import type { Waiting } from '../domain/approval.ts';
 import { whoLapsed } from '../domain/approver.ts';
 import { eventTypes } from '../domain/events.ts';
 import { epochFor, holdFor } from '../domain/kill-switch.ts';
 import { approvalsNeeded, type Policy } from '../domain/policy.ts';
 import { refuse, type Refusal } from '../domain/refusal.ts';
-import { checkDispatch, type Executor, type ExecutorBinding, type TaskState } from '../domain/task.ts';
+import { checkDispatch, type Executor, type ExecutorBinding } from '../domain/task.ts';
 import { approvalFacts } from './approvals.ts';
 import { change, recordedResult } from './change.ts';
 import type { Db } from './client.ts';
