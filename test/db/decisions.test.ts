@@ -217,7 +217,8 @@ describe('breaking the glass (TRUST 4.18)', () => {
     expect(await answer(task, second, 'approve', broken)).toMatchObject({ state: 'approved' });
     expect(await auditOf(task.approvalId)).toEqual(['approval.break-glass', 'approval.break-glass']);
     const alarms = await database.root`
-      select severity, payload from events where type = 'approval.glass-broken' and correlation_id = ${task.id}`;
+      select severity, payload from events where type = 'approval.glass-broken' and correlation_id = ${task.id}
+      order by seq`;
     expect([...alarms]).toMatchObject([
       { severity: 'critical', payload: { by: people.breakGlass, reason: broken.reason } },
       { severity: 'critical', payload: { by: second } },

@@ -35,6 +35,9 @@ describe('a subscription', () => {
       metadata: {},
     };
     const [old] = await appendEvents(database.log, [event]);
+    await eventually(async () =>
+      (await readAfter(database.log, { tx: '0', seq: '0' }, 1000)).map((row) => row.id),
+    ).toContain(old?.id);
     const key = await aSubscription();
     const [fresh] = await appendEvents(database.log, [event]);
     const lease = await takeLease(database.log, key);
