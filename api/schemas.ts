@@ -28,7 +28,7 @@ export function queryText(max: number) {
 }
 
 // Spelled out instead of \p{Cc}: the document's readers know no flags of a pattern.
-const control = '\\x00-\\x1f\\x7f-\\x9f';
+export const control = '\\x00-\\x1f\\x7f-\\x9f';
 const oneLine = `^[^${control}]*[^\\s${control}][^${control}]*$`;
 
 /** One line of text for people: no control characters, not only white space. */

@@ -106,8 +106,10 @@ export function requireHeld(
   );
 }
 
+// Spelled out instead of \p{Cc} with a flag: readers of the OpenAPI document know no flags.
+const scopeCharacter = '[^*\\x00-\\x1f\\x7f-\\x9f]';
 /** A scope as people write it: one target, or the beginning of one with a single `*` at its end. */
-export const scopePattern = /^(?:\*|[^\p{Cc}*]{1,199}\*?)$/u;
+export const scopePattern = new RegExp(`^(?:\\*|${scopeCharacter}{1,199}\\*?)$`);
 
 const forAgents: readonly string[] = permissionsOf('agent').filter(
   (held) => !permissionsOf('admin').includes(held),

@@ -79,6 +79,12 @@ async function fuzz(program: string, stack: Stack, role: string): Promise<boolea
   });
 }
 
+/** What the API wrote about its own faults: the way from a 500 to its cause. */
+function showFaults(logs: string): void {
+  const lines = readFileSync(join(logs, 'api.log'), 'utf8').split('\n');
+  for (const line of lines.filter((each) => /"level":[56]0/.test(each))) console.log(line);
+}
+
 async function main(): Promise<number> {
   const program = installSchemathesis();
   const dataDir = mkdtempSync(join(tmpdir(), 'dreamnet-fuzz-'));
@@ -99,6 +105,7 @@ async function main(): Promise<number> {
       const ok = await fuzz(program, stack, role);
       totals[ok ? 'passed' : 'failed'] += 1;
     }
+    showFaults(stack.logs);
   } finally {
     await stack.stop();
     rmSync(dataDir, { recursive: true, force: true });

@@ -15,7 +15,7 @@ import { guard } from '../auth.ts';
 import type { Api, ApiContext, ApiDeps } from '../context.ts';
 import { cutPage, decodeCursor, idPlace, pageOf, pageQuery } from '../paging.ts';
 import { throwRefusal } from '../problems.ts';
-import { answer, body, idParams, instant, optionalBody } from '../schemas.ts';
+import { answer, body, control, idParams, instant, optionalBody } from '../schemas.ts';
 import { addAuthorizationRoute } from './authorization.ts';
 import { addGrantRoutes } from './grants.ts';
 import { addGroupRoutes } from './groups.ts';
@@ -54,7 +54,10 @@ const tier = z.string().regex(/^[a-z][a-z0-9-]{0,39}$/);
 const oidcSubject = z
   .string()
   .max(600)
-  .regex(/^https?:\/\/[^|\s]+\|[^\p{Cc}]{1,255}$/u, 'has to be <issuer>|<sub>, as the refused login says it');
+  .regex(
+    new RegExp(`^https?://[^|\\s]+\\|[^${control}]{1,255}$`),
+    'has to be <issuer>|<sub>, as the refused login says it',
+  );
 
 const list = createRoute({
   method: 'get',

@@ -94,7 +94,7 @@ const rotate = createRoute({
           .int()
           .min(0)
           .max(7 * 86_400)
-          .default(3600),
+          .optional(),
       }),
     ),
   },
@@ -130,6 +130,9 @@ const daysOfPeople = 365;
 function lasting(days: number | null, nowMs: number): Date | null {
   return days === null ? null : new Date(nowMs + days * dayMs);
 }
+
+/** Where nothing is said, also where no body is sent at all. */
+const defaultOverlapSeconds = 3600;
 
 function defaultDays({ kind }: KnownPrincipal): number | null {
   return kind === 'human' ? daysOfPeople : null;
@@ -188,7 +191,7 @@ export function addKeyRoutes(app: Api, deps: ApiDeps): void {
     const { id, key, hash } = mintKey(deps.pepper, deps.keyEnvironment);
     const rotated = await rotateKey(db, {
       ...{ id, hash, from: old.id, defaultDays: defaultDays(owner), actor: c.get('principal').id },
-      overlapSeconds: c.req.valid('json').overlapSeconds,
+      overlapSeconds: c.req.valid('json').overlapSeconds ?? defaultOverlapSeconds,
       opKey: `key.rotate:${id}`,
     });
     if (rotated.status === 'unchanged')

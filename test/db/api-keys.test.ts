@@ -101,6 +101,19 @@ describe('TRUST 4.3: an unknown id', () => {
   });
 });
 
+describe('a rotation without a body', () => {
+  test('overlaps for an hour, also for the key of a service', async () => {
+    for (const principal of [people.viewer, await aService()]) {
+      const { id } = await aKey(database, principal);
+      const rotated = await api.call('POST', `/v1/keys/${id}/rotate`, { as: keys.admin });
+      expect(rotated.status).toBe(201);
+      const left = Date.parse(rotated.body.oldExpiresAt) - Date.now();
+      expect(left).toBeGreaterThan(3_500_000);
+      expect(left).toBeLessThanOrEqual(3_600_000);
+    }
+  });
+});
+
 describe('TRUST 4.5: the secret of a key', () => {
   test('is shown once, and no GET returns it or what is stored of it', async () => {
     const { body } = await issue({ principalId: people.viewer });
