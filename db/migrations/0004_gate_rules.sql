@@ -43,6 +43,9 @@ END $$;
 UPDATE approvals SET target = tasks.target, type = tasks.type
 FROM tasks WHERE tasks.id = approvals.subject_id AND approvals.target = '';
 --> statement-breakpoint
+-- chain: a count is worth nothing after a crash, and each request would wait for its way to the disk.
+ALTER TABLE limit_counters SET UNLOGGED;
+--> statement-breakpoint
 -- chain: the tiers of domain/tier.ts
 INSERT INTO tiers (name, per_minute, events_per_minute, bytes_per_minute) VALUES
   ('seed', 10, 100, 262144),
