@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createTestApi, keysOf, type TestApi } from '../support/api.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
@@ -106,9 +107,24 @@ describe('a reader that follows the log', () => {
     return follow(after);
   };
 
-  test('from now on sees what comes, once and in order', async () => {
+  /** A place behind everything sent so far: `now` is the log's horizon, which other test files can hold back. */
+  const fromHere = async (): Promise<string> => {
+    const id = `evt_${randomUUID()}`;
+    let after = (await follow('now')).nextCursor;
+    await send({ ...event, id });
+    const reached = async (): Promise<boolean> => {
+      const { items, nextCursor } = await follow(after);
+      after = nextCursor;
+      return items.some((each: { id: string }) => each.id === id);
+    };
+    await eventually(reached).toBe(true);
     const { items, nextCursor } = await follow('now');
     expect(items).toEqual([]);
+    return nextCursor;
+  };
+
+  test('from now on sees what comes, once and in order', async () => {
+    const nextCursor = await fromHere();
     for (let at = 0; at < 3; at += 1) await send({ ...event, type: 'followed.event', payload: { at } });
     const first = await followUntil(3, nextCursor);
     expect(first.items.map((each: { payload: { at: number } }) => each.payload.at)).toEqual([0, 1, 2]);
@@ -117,20 +133,20 @@ describe('a reader that follows the log', () => {
   });
 
   test('with a filter moves over what does not fit', async () => {
-    const start = await follow('now');
+    const start = await fromHere();
     await send([
       { ...event, type: 'noise.one' },
       { ...event, type: 'signal.one' },
       { ...event, type: 'noise.two' },
     ]);
-    await followUntil(3, start.nextCursor);
-    const read = await follow(start.nextCursor, '&type=signal.*');
+    await followUntil(3, start);
+    const read = await follow(start, '&type=signal.*');
     expect(read.items).toHaveLength(1);
     expect((await follow(read.nextCursor)).items).toEqual([]);
   });
 
   test('never misses a row that commits late', async () => {
-    const { nextCursor } = await follow('now');
+    const nextCursor = await fromHere();
     // A row whose statement waits for a lock after it was written: its transaction stays open until the lock is free.
     const holder = await database.root.reserve();
     await holder`select pg_advisory_lock(7)`;
