@@ -37,19 +37,21 @@ export async function appendEvents(
     correlation_id: input.correlationId ?? null,
     causation_id: input.causationId ?? null,
     occurred_at: input.occurredAt ?? null,
+    deliver_at: input.deliverAt ?? null,
   }));
   const stored = await log<{ id: string }[]>`
     with stated as (
       select distinct on (id) * from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as e(
         place int, id text, type text, category text, source_type text, source_id text, destination text, severity text,
-        priority text, payload jsonb, metadata jsonb, correlation_id text, causation_id text, occurred_at timestamptz)
+        priority text, payload jsonb, metadata jsonb, correlation_id text, causation_id text, occurred_at timestamptz,
+        deliver_at timestamptz)
       order by id, place
     ),
     keyed as (insert into event_keys (id) select id from stated order by id on conflict do nothing returning id)
     insert into events (id, type, category, source_type, source_id, destination, severity, priority, payload,
-                        metadata, correlation_id, causation_id, occurred_at)
+                        metadata, correlation_id, causation_id, occurred_at, deliver_at)
     select s.id, s.type, s.category, s.source_type, s.source_id, s.destination, s.severity, s.priority, s.payload,
-           s.metadata, s.correlation_id, s.causation_id, coalesce(s.occurred_at, now())
+           s.metadata, s.correlation_id, s.causation_id, coalesce(s.occurred_at, now()), s.deliver_at
     from stated s join keyed using (id)
     order by s.place
     returning id`;
@@ -57,12 +59,21 @@ export async function appendEvents(
   return rows.map(({ id }) => ({ id, duplicate: !fresh.delete(id) }));
 }
 
+/** Columns of a `LoggedEvent`, for a select from `events`. */
+export function loggedColumns(log: Sql) {
+  return log`
+    events.id, events.tx::text as tx, events.seq::text as seq, events.type, events.source_type as "sourceType",
+    events.source_id as "sourceId", events.destination, events.severity, events.priority, events.payload,
+    events.metadata, events.correlation_id as "correlationId", events.causation_id as "causationId", events.path,
+    to_char(events.occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "occurredAt",
+    to_char(events.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "recordedAt",
+    to_char(events.deliver_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "deliverAt"`;
+}
+
 /** The next events after a position that no open transaction can still slip in front of (DESIGN 4). */
 export async function readAfter(log: Sql, after: Position, limit: number): Promise<LoggedEvent[]> {
   return log<LoggedEvent[]>`
-    select id, tx::text as tx, seq::text as seq, type, source_type as "sourceType", source_id as "sourceId",
-           severity, priority, payload, correlation_id as "correlationId", causation_id as "causationId",
-           to_char(occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "occurredAt"
+    select ${loggedColumns(log)}
     from events
     where (tx, seq) > (${after.tx}::text::xid8, ${after.seq}::text::bigint)
       and tx < pg_snapshot_xmin(pg_current_snapshot())

@@ -68,6 +68,19 @@ export const eventTypes = {
   notificationFailed: 'notification.failed',
   auditAnchored: 'audit.anchored',
   integrationFailed: 'integration.failed',
+  processingFailed: 'event.processing.failed',
+  subscriptionChanged: 'bus.subscription.changed',
+  wormholeChanged: 'bus.wormhole.changed',
+  wormholeMatched: 'bus.wormhole.matched',
+  deadLetterRedriven: 'bus.dead-letter.redriven',
+  deadLetterDiscarded: 'bus.dead-letter.discarded',
+  deadLettersGrowing: 'bus.dead-letters.growing',
+  replayStarted: 'bus.replay.started',
+  replayEnded: 'bus.replay.ended',
+  eventSchemaChanged: 'bus.schema.changed',
+  retentionApplied: 'bus.retention.applied',
+  hookChanged: 'bus.hook.changed',
+  clusterChanged: 'bus.cluster.changed',
 } as const;
 
 /** Delivery order follows importance unless the producer says otherwise (K2). */
@@ -107,6 +120,8 @@ export const eventInputSchema = z.strictObject({
   correlationId: z.string().min(1).max(200).optional(),
   causationId: z.string().min(1).max(200).optional(),
   occurredAt: z.iso.datetime({ offset: true }).optional(),
+  /** Recorded at once, handed to its subscribers from then on. */
+  deliverAt: z.iso.datetime({ offset: true }).optional(),
 });
 export type EventInput = z.infer<typeof eventInputSchema>;
 
@@ -130,10 +145,18 @@ export type LoggedEvent = {
   type: string;
   sourceType: SourceType;
   sourceId: string;
+  /** Whom it is for; empty means everybody (BUS-025). */
+  destination: string | null;
   severity: Severity;
   priority: Priority;
   payload: JsonObject;
+  metadata: JsonObject;
   correlationId: string | null;
   causationId: string | null;
+  /** Wormholes and clusters it came through, oldest first (BUS-040). */
+  path: string[];
   occurredAt: string;
+  recordedAt: string;
+  /** Not to be handed over before. */
+  deliverAt: string | null;
 };

@@ -24,7 +24,7 @@ export type HoldLevel = (typeof holdLevels)[number];
 export type SwitchAction = 'propose' | 'approve' | 'dispatch';
 
 /** Kinds of work a switch can stand over. A question about an outcome only records what has happened: never held. */
-const switchKinds = ['task', 'graft', 'deployment', 'fabric', 'remedy', 'probe'] as const;
+const switchKinds = ['task', 'graft', 'deployment', 'fabric', 'remedy', 'probe', 'delivery'] as const;
 
 export type Work = { kind: string; target: string };
 

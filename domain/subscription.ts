@@ -5,6 +5,12 @@ export type EventMatch = {
   types: string[];
   minSeverity: Severity;
   excludeSourceTypes: string[];
+  /** Sources as `type:id`, which may end in `*`; without any, every source. */
+  sources?: string[];
+  /** Only events for this destination (strategy direct). */
+  destination?: string;
+  /** An expression over the event that must be true (strategy filtered). */
+  filter?: string;
 };
 
 /**

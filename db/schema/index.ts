@@ -1,4 +1,5 @@
 export * from './access.ts';
+export * from './bus.ts';
 export * from './chain.ts';
 export * from './gate.ts';
 export * from './kill-switch.ts';

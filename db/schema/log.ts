@@ -2,8 +2,7 @@ import { sql } from 'drizzle-orm';
 import { bigint, boolean, index, integer, jsonb, pgTable, primaryKey, text } from 'drizzle-orm/pg-core';
 import { priorities, severities, sourceTypes } from '../../domain/events.ts';
 import type { JsonObject } from '../../domain/json.ts';
-import type { EventMatch } from '../../domain/subscription.ts';
-import { bigintText, instant, xid8 } from './columns.ts';
+import { instant, xid8 } from './columns.ts';
 
 /** Append-only, partitioned by recorded_at (the migration says so; drizzle has no words for it). */
 export const events = pgTable(
@@ -30,6 +29,8 @@ export const events = pgTable(
     occurredAt: instant('occurred_at').notNull(),
     deliverAt: instant('deliver_at'),
     replayOf: text('replay_of'),
+    /** Wormholes and clusters it came through, oldest first. */
+    path: jsonb('path').$type<string[]>().notNull().default([]),
   },
   (table) => [
     primaryKey({ columns: [table.recordedAt, table.seq] }),
@@ -87,18 +88,4 @@ export const auditAnchors = pgTable('audit_anchors', {
   at: instant('at').notNull(),
   keyId: text('key_id').notNull(),
   signature: text('signature').notNull(),
-});
-
-export const subscriptions = pgTable('subscriptions', {
-  key: text('key').primaryKey(),
-  handler: text('handler').notNull(),
-  match: jsonb('match').$type<EventMatch>().notNull(),
-  enabled: boolean('enabled').notNull().default(true),
-  cursorTx: xid8('cursor_tx').notNull(),
-  cursorSeq: bigintText('cursor_seq').notNull(),
-  /** Only the consumer that holds the newest epoch may move the cursor. */
-  leaseEpoch: bigint('lease_epoch', { mode: 'number' }).notNull().default(0),
-  delivered: bigint('delivered', { mode: 'number' }).notNull().default(0),
-  lastDeliveredAt: instant('last_delivered_at'),
-  createdAt: instant('created_at').notNull().defaultNow(),
 });

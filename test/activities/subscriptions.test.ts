@@ -8,7 +8,7 @@ import {
 } from '../../activities/subscriptions.ts';
 import { appendEvents } from '../../db/events.ts';
 import { newId } from '../../db/ids.ts';
-import { ensureSubscription, listSubscriptions, takeLease } from '../../db/subscriptions.ts';
+import { ensureSubscription, listLanes, takeLease } from '../../db/subscriptions.ts';
 import type { EventInput, LoggedEvent } from '../../domain/events.ts';
 import { haloSubscription } from '../../domain/subscription.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -55,7 +55,7 @@ async function aConsumer(onBatch: EventHandler = () => Promise.resolve(), turnMs
     consume: (inside = environment): Promise<TurnEnd> => inside.run(activities.consumeEvents, { key }),
     stop: (inside = environment) =>
       inside.cancel('WORKER_SHUTDOWN', new ActivityCancellationDetails({ workerShutdown: true })),
-    row: async () => (await listSubscriptions(database.db)).find((row) => row.key === key),
+    row: async () => (await listLanes(database.db, key))[0],
   };
 }
 

@@ -14,6 +14,7 @@ import {
 import { eventTypes } from '../../domain/events.ts';
 import { type Notice, noticeOf } from '../../domain/notification.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
+import { aLoggedEvent } from '../support/events.ts';
 import { aTask } from '../support/factories.ts';
 
 let database: TestDatabase;
@@ -151,24 +152,7 @@ test('no text can stop the subscription: what cannot be stored is made storable'
     const target = `${'x'.repeat(pad)}${'🙂'.repeat(400)}`;
     const payload = { target, title: `${target}\u0001`, taskId: 'tsk_\u202e', reason: { deep: [null] } };
     const notice = noticeOf(
-      {
-        ...{
-          id: newId('evt'),
-          tx: '1',
-          seq: '1',
-          type: 'squad.task.failed',
-          sourceType: 'squad',
-          sourceId: 's',
-        },
-        ...{
-          severity: 'error',
-          priority: 'high',
-          payload,
-          correlationId: null,
-          causationId: null,
-          occurredAt: '',
-        },
-      },
+      aLoggedEvent({ type: 'squad.task.failed', sourceType: 'squad', severity: 'error', payload }),
       nothing,
       'http://x',
     );

@@ -1,7 +1,13 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { appendEvents, readAfter } from '../../db/events.ts';
 import { newId } from '../../db/ids.ts';
-import { ensureSubscription, listSubscriptions, moveCursor, takeLease } from '../../db/subscriptions.ts';
+import {
+  ensureSubscription,
+  listLanes,
+  listSubscriptions,
+  moveCursor,
+  takeLease,
+} from '../../db/subscriptions.ts';
 import type { EventMatch } from '../../domain/subscription.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from './eventually.ts';
@@ -20,7 +26,10 @@ async function aSubscription(): Promise<string> {
   return key;
 }
 
-const stored = async (key: string) => (await listSubscriptions(database.db)).find((row) => row.key === key);
+const stored = async (key: string) => {
+  const row = (await listSubscriptions(database.db)).find((one) => one.key === key);
+  return { ...row, ...(await listLanes(database.db, key))[0] };
+};
 
 const move = (key: string, epoch: number, seq: number, delivered = 1) =>
   moveCursor(database.log, { key, epoch, to: { tx: '1000', seq: String(seq) }, delivered });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { defaultTopics } from '../../domain/channel.ts';
 import { eventTypes, type LoggedEvent } from '../../domain/events.ts';
+import { aLoggedEvent } from '../support/events.ts';
 import { type NoticeFacts, noticeOf, plainLine } from '../../domain/notification.ts';
 
 const base = 'http://dream.test:8080';
@@ -11,21 +12,15 @@ function anEvent(
   payload: LoggedEvent['payload'],
   more: Partial<LoggedEvent> = {},
 ): LoggedEvent {
-  return {
+  return aLoggedEvent({
     id: 'evt_1',
-    tx: '1',
-    seq: '1',
     type,
     sourceType: 'squad',
     sourceId: 'tsk_1',
     severity: 'error',
-    priority: 'high',
     payload,
-    correlationId: null,
-    causationId: null,
-    occurredAt: '2026-01-01T00:00:00.000Z',
     ...more,
-  };
+  });
 }
 
 const told = (type: string, payload: LoggedEvent['payload'], facts = nothing) => {
