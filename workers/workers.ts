@@ -13,6 +13,7 @@ import {
   createNotificationEndActivities,
 } from '../activities/notifications.ts';
 import { createProbeActivities } from '../activities/probes.ts';
+import { createSubscriptionRequestActivities } from '../activities/subscription-requests.ts';
 import { createSubscriptionActivities } from '../activities/subscriptions.ts';
 import { createTaskActivities } from '../activities/tasks.ts';
 import type { Database } from '../db/client.ts';
@@ -21,6 +22,7 @@ import type { SecretBox } from '../db/sealed.ts';
 import { ensureSubscription } from '../db/subscriptions.ts';
 import type { WorkerConfig } from '../domain/config.ts';
 import { taskQueues } from '../domain/names.ts';
+import { refuse } from '../domain/refusal.ts';
 import { haloSubscription, notifySubscription } from '../domain/subscription.ts';
 import { workflowBundle } from './bundle.ts';
 import { translateFailures } from './failures.ts';
@@ -100,6 +102,7 @@ export async function startWorkers(
           ),
         }),
         ...createNotificationEndActivities({ database }),
+        ...createSubscriptionRequestActivities({ database }),
       },
       maxCachedWorkflows: config.DREAMNET_MAX_CACHED_WORKFLOWS,
       // After kill -9 the next decision otherwise waits 10 s for the dead worker's sticky queue.
@@ -134,9 +137,13 @@ export async function startWorkers(
           baseUrl: config.DREAMNET_PUBLIC_URL.replace(/\/+$/, ''),
           log: logger,
         }),
+        compileFilter: () => refuse('INVALID', 'This worker has no filter expressions.'),
         wakeups: await listenForEvents(database.log),
         turnMs: consumerTurnMs,
       }),
+      // Each subscription holds one place or more for as long as it is there.
+      maxConcurrentActivityTaskExecutions: 500,
+      maxHeartbeatThrottleInterval: '1s',
       shutdownGraceTime: '100ms',
     }),
   ]);
