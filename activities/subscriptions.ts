@@ -1,84 +1,104 @@
 import { Context } from '@temporalio/activity';
 import type { Database } from '../db/client.ts';
-import { hasHiddenAfter, type Position, readAfter } from '../db/events.ts';
-import { moveCursor, takeLease } from '../db/subscriptions.ts';
-import type { LoggedEvent } from '../domain/events.ts';
-import { DomainError, refuse } from '../domain/refusal.ts';
-import { matchesEvent } from '../domain/subscription.ts';
+import { newId } from '../db/ids.ts';
+import { prepareLanes } from '../db/lanes.ts';
+import {
+  getSubscription,
+  statusOf,
+  type SubscriptionRow,
+  type SubscriptionStatus,
+} from '../db/subscriptions.ts';
+import { DomainError, isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
+import type { CompiledFilter, Routable } from '../domain/routing.ts';
+import { followCursor } from './cursor-loop.ts';
+import { deliverDue } from './due-loop.ts';
+import type { EventHandlers } from './event-handlers.ts';
+import { openLanes } from './lanes.ts';
+import type { Ended, Turn, Wakeups } from './turn.ts';
 
 export type SubscriptionActivities = ReturnType<typeof createSubscriptionActivities>;
 
-/** Called with events in log order, at least once each: a handler is idempotent by event id. */
-export type EventHandler = (events: LoggedEvent[]) => Promise<void>;
-
-export type Wakeups = {
-  /** How many announcements there were so far: taken before reading, so that none is missed in between. */
-  mark(): number;
-  /** Resolves when there was an announcement after the mark, after `ms`, or when the signal aborts. */
-  after(mark: number, ms: number, signal: AbortSignal): Promise<'announced' | 'timeout'>;
+type Deps = {
+  database: Database;
+  handlers: EventHandlers;
+  /** Makes a filter expression ready, or says what is wrong with it. */
+  compileFilter: (text: string) => CompiledFilter | Refusal;
+  wakeups: Wakeups;
+  turnMs: number;
 };
 
-type Deps = { database: Database; handlers: Record<string, EventHandler>; wakeups: Wakeups; turnMs: number };
+/** Both loops are woken; this is for what could not wake them. */
+const slowPollMs = 5_000;
+const heartbeatMs = 1_000;
 
-const batchSize = 500;
-const slowPollMs = 1_000;
-const horizonPollMs = 4;
+export type TurnEnd = { ended: Ended; delivered: number; failed: number };
 
-export type TurnEnd = { ended: 'turn-over' | 'switched-off' | 'taken-over'; delivered: number };
+export type SubscriptionLook = { status: SubscriptionStatus; consumers: number };
 
-/** The consumer of one subscription: reads the log behind the horizon and hands matching events on. */
-export function createSubscriptionActivities({ database, handlers, wakeups, turnMs }: Deps) {
-  const { log } = database;
+/** The consumers of a subscription: each follows its lanes of the log and makes the deliveries that are due. */
+export function createSubscriptionActivities(deps: Deps) {
+  const { database, handlers, compileFilter, wakeups, turnMs } = deps;
 
-  async function waitForMore(after: Position, mark: number, signal: AbortSignal): Promise<void> {
-    const woken = await wakeups.after(mark, slowPollMs, signal);
-    if (woken === 'timeout') return;
-    // The announced rows may still be above the horizon; it moves as soon as older transactions end.
-    for (let poll = 0; poll < 25 && !signal.aborted; poll += 1) {
-      const [ready] = await readAfter(log, after, 1);
-      if (ready !== undefined || !(await hasHiddenAfter(log, after))) return;
-      await wakeups.after(wakeups.mark(), horizonPollMs, signal);
-    }
+  function routableOf({ key, strategy, match, enabled }: SubscriptionRow): Routable {
+    const filter = strategy === 'filtered' ? compileFilter(match.filter ?? '') : null;
+    if (isRefusal(filter)) throw new DomainError(filter);
+    return { key, strategy, match, filter, enabled };
   }
 
   return {
+    /** What its run has to know before it starts consumers. */
+    async readSubscription({ key }: { key: string }): Promise<SubscriptionLook> {
+      const row = await getSubscription(database.db, key);
+      const isShared = row?.strategy === 'balanced';
+      return { status: statusOf(row), consumers: isShared ? row.consumers : 1 };
+    },
+
     /** One turn of a consumer; it ends after a while so that the owning workflow can continue as new. */
-    async consumeEvents(input: { key: string }): Promise<TurnEnd> {
+    async consumeEvents(input: { key: string; consumer?: number }): Promise<TurnEnd> {
       const context = Context.current();
       const signal = context.cancellationSignal;
-      const lease = await takeLease(log, input.key);
-      if (lease === null) return { ended: 'switched-off', delivered: 0 };
-      const handle = handlers[lease.handler];
-      if (handle === undefined)
-        throw new DomainError(refuse('NOT_FOUND', `This worker has no handler ${lease.handler}.`));
-      const until = Date.now() + turnMs;
-      let { cursor } = lease;
-      let delivered = 0;
-      while (Date.now() < until && !signal.aborted) {
-        context.heartbeat(cursor);
-        const mark = wakeups.mark();
-        const batch = await readAfter(log, cursor, batchSize);
-        const last = batch.at(-1);
-        if (last === undefined) {
-          await waitForMore(cursor, mark, signal);
-          continue;
-        }
-        const matching = batch.filter((event) => matchesEvent(lease.match, event));
-        if (matching.length > 0) await handle(matching);
-        const to = { tx: last.tx, seq: last.seq };
-        const kept = await moveCursor(log, {
-          key: input.key,
-          epoch: lease.epoch,
-          to,
-          delivered: matching.length,
-        });
-        if (!kept) return { ended: 'taken-over', delivered };
-        cursor = to;
-        delivered += matching.length;
+      const row = await prepareLanes(database, input.key);
+      const status = statusOf(row);
+      if (row === null || status !== 'running') return { ...nothing, ended: stoppedBy(status) };
+      const handler = handlers[row.handler];
+      if (handler === undefined)
+        throw new DomainError(refuse('NOT_FOUND', `This worker has no handler ${row.handler}.`));
+
+      const over = new AbortController();
+      const turn: Turn = {
+        ...{ database, row, handler, wakeups, signal },
+        consumer: input.consumer ?? 0,
+        holder: newId('cns'),
+        routable: routableOf(row),
+        until: Date.now() + turnMs,
+        stop: AbortSignal.any([signal, over.signal]),
+        count: { delivered: 0, failed: 0 },
+        warn(message, error) {
+          const text = error instanceof Error ? error.message : String(error);
+          context.log.warn(message, { subscription: row.key, error: text });
+        },
+      };
+      const lanes = await openLanes(turn, slowPollMs);
+      if (lanes === null) return { ...nothing, ended: 'changed' };
+
+      const beat = setInterval(() => context.heartbeat(turn.count), heartbeatMs);
+      const due = deliverDue(turn, slowPollMs).finally(() => over.abort());
+      try {
+        const ended = await followCursor(turn, lanes).finally(() => over.abort());
+        await due;
+        // A worker that shuts down ends its turn; the next worker takes the lanes.
+        if (signal.aborted && context.cancellationDetails?.workerShutdown !== true) signal.throwIfAborted();
+        return { ended, ...turn.count };
+      } finally {
+        clearInterval(beat);
+        await Promise.allSettled([due, lanes.leave()]);
       }
-      // A worker that shuts down ends its turn; the next worker takes the lease.
-      if (signal.aborted && context.cancellationDetails?.workerShutdown !== true) signal.throwIfAborted();
-      return { ended: 'turn-over', delivered };
     },
   };
+}
+
+const nothing = { delivered: 0, failed: 0 };
+
+function stoppedBy(status: SubscriptionStatus): Ended {
+  return status === 'running' ? 'changed' : status;
 }

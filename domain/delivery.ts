@@ -1,4 +1,4 @@
-import type { LoggedEvent } from './events.ts';
+import { eventTypes, type LoggedEvent } from './events.ts';
 import type { JsonObject } from './json.ts';
 
 /*
@@ -18,6 +18,25 @@ export type RetryPolicy = { maxAttempts: number; backoffMs: number; maxBackoffMs
 
 /** 5 attempts, 1 s doubled each time, at most 1 min (LEDGER 5.6). */
 export const defaultRetry: RetryPolicy = { maxAttempts: 5, backoffMs: 1_000, maxBackoffMs: 60_000 };
+
+/**
+ * How long a delivery waits after so many failed attempts: somewhere below a limit that doubles each time, so that what
+ * failed together does not come back together. `random` lies between 0 and 1.
+ */
+export function nextDueMs(policy: RetryPolicy, attempts: number, random: number): number {
+  const limit = Math.min(policy.maxBackoffMs, policy.backoffMs * 2 ** Math.min(attempts - 1, 40));
+  return Math.round(limit * random);
+}
+
+/** A delivery is given up when another attempt cannot help, or when it has had all it may have. */
+export function isGivenUp(policy: RetryPolicy, attempts: number, isFinal: boolean): boolean {
+  return isFinal || attempts >= policy.maxAttempts;
+}
+
+/** Whether a failure is news: neither the news of failures nor what HALO says is told again (LEDGER 5.4). */
+export function isToldWhenFailed(event: Pick<LoggedEvent, 'type' | 'sourceType'>): boolean {
+  return event.type !== eventTypes.processingFailed && event.sourceType !== 'halo';
+}
 
 export type Attempt = { at: string; cause: string; error: string };
 

@@ -8,6 +8,7 @@ import {
   refuseRequest,
   settleAccepted,
 } from '../db/decision-requests.ts';
+import { deleteEndedDeliveries } from '../db/deliveries.ts';
 import { recordFailed } from '../db/notification-end.ts';
 import {
   deleteEndedNotifications,
@@ -32,6 +33,7 @@ const batch = 100;
 const strandedMs = 3 * 3_600_000;
 const cleanEvery = 600;
 const notificationDays = 30;
+const deliveryDays = 7;
 
 function messageOf(request: DecisionRequestRow): { update: string; args: unknown } {
   if (request.action === 'dispatch')
@@ -108,7 +110,9 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
         recordFailed(db, { notificationId, reason: 'Its run ended in Temporal before it was sent.' }),
       warn,
     );
-    if (count % cleanEvery === 0) await deleteEndedNotifications(deps.database.log, notificationDays, 10_000);
+    if (count % cleanEvery !== 0) return;
+    await deleteEndedNotifications(deps.database.log, notificationDays, 10_000);
+    await deleteEndedDeliveries(deps.database.log, deliveryDays, 10_000);
   }
 
   return repeat(everyMs, round, warn);

@@ -13,6 +13,7 @@ import {
   createNotificationEndActivities,
 } from '../activities/notifications.ts';
 import { createProbeActivities } from '../activities/probes.ts';
+import { createSubscriptionRequestActivities } from '../activities/subscription-requests.ts';
 import { createSubscriptionActivities } from '../activities/subscriptions.ts';
 import { createTaskActivities } from '../activities/tasks.ts';
 import type { Database } from '../db/client.ts';
@@ -21,11 +22,12 @@ import type { SecretBox } from '../db/sealed.ts';
 import { ensureSubscription } from '../db/subscriptions.ts';
 import type { WorkerConfig } from '../domain/config.ts';
 import { taskQueues } from '../domain/names.ts';
+import { refuse } from '../domain/refusal.ts';
 import { haloSubscription, notifySubscription } from '../domain/subscription.ts';
 import { workflowBundle } from './bundle.ts';
 import { translateFailures } from './failures.ts';
 import { enforceKillSwitch } from './kill-switch.ts';
-import { createNotifyHandler } from './notify.ts';
+import { createHandlers } from './handlers.ts';
 import { startRelay } from './relay.ts';
 import { createRuns } from './runs.ts';
 import { ensureAuditAnchors } from './schedules.ts';
@@ -100,6 +102,7 @@ export async function startWorkers(
           ),
         }),
         ...createNotificationEndActivities({ database }),
+        ...createSubscriptionRequestActivities({ database }),
       },
       maxCachedWorkflows: config.DREAMNET_MAX_CACHED_WORKFLOWS,
       // After kill -9 the next decision otherwise waits 10 s for the dead worker's sticky queue.
@@ -128,18 +131,19 @@ export async function startWorkers(
       taskQueue: taskQueues.bus,
       activities: createSubscriptionActivities({
         database,
-        handlers: {
-          [haloSubscription.handler]: (events) => runs.triggerHalo(events),
-          [notifySubscription.handler]: createNotifyHandler({
-            database,
-            runs,
-            baseUrl: config.DREAMNET_PUBLIC_URL.replace(/\/+$/, ''),
-            log: logger,
-          }),
-        },
+        handlers: createHandlers({
+          database,
+          runs,
+          baseUrl: config.DREAMNET_PUBLIC_URL.replace(/\/+$/, ''),
+          log: logger,
+        }),
+        compileFilter: () => refuse('INVALID', 'This worker has no filter expressions.'),
         wakeups: await listenForEvents(database.log),
         turnMs: consumerTurnMs,
       }),
+      // Each subscription holds one place or more for as long as it is there.
+      maxConcurrentActivityTaskExecutions: 500,
+      maxHeartbeatThrottleInterval: '1s',
       shutdownGraceTime: '100ms',
     }),
   ]);

@@ -50,3 +50,22 @@ export const haloStateQuery = defineQuery<HaloLoopState>(messageNames.haloState)
 
 export type CycleRunState = { cycleId: string; step: string; weakPoints: number; proposals: number };
 export const cycleStateQuery = defineQuery<CycleRunState>(messageNames.cycleState);
+
+/** Asks a subscription to act on a stored request of a permitted person; the request id is the proof. */
+export type SubscriptionRequest = { requestId: string };
+export const pauseSignal = defineSignal<[SubscriptionRequest]>(messageNames.pause);
+export const resumeSignal = defineSignal<[SubscriptionRequest]>(messageNames.resume);
+export const rewindSignal = defineSignal<[SubscriptionRequest]>(messageNames.rewind);
+
+export type SubscriptionRunState = {
+  key: string;
+  state: 'running' | 'paused';
+  /** Consumers at work now. */
+  consumers: number;
+  turns: number;
+  delivered: number;
+  failed: number;
+  /** For a person in the Web UI or CLI: what this run waits for. */
+  waitingFor: string;
+};
+export const subscriptionStateQuery = defineQuery<SubscriptionRunState>(messageNames.subscriptionState);

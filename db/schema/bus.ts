@@ -59,6 +59,21 @@ export const subscriptionLanes = pgTable(
   (table) => [primaryKey({ columns: [table.subscription, table.lane] })],
 );
 
+/** Who shares a balanced subscription now: each renews its row, and what it does not renew is over. */
+export const subscriptionConsumers = pgTable(
+  'subscription_consumers',
+  {
+    subscription: text('subscription')
+      .notNull()
+      .references(() => subscriptions.key),
+    consumer: integer('consumer').notNull(),
+    /** The one execution that acts as this consumer; a new one takes its place. */
+    holder: text('holder').notNull(),
+    aliveUntil: instant('alive_until').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.subscription, table.consumer] })],
+);
+
 /** Deliveries that were delayed, queued, retried or replayed. Completed ones are deleted after 7 days. */
 export const deliveries = pgTable(
   'deliveries',

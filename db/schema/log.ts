@@ -35,6 +35,10 @@ export const events = pgTable(
   (table) => [
     primaryKey({ columns: [table.recordedAt, table.seq] }),
     index('events_position').on(table.tx, table.seq),
+    // The lanes of priority subscriptions; almost every event is normal and costs its writer nothing here.
+    index('events_rare_priority')
+      .on(table.priority, table.tx, table.seq)
+      .where(sql`priority <> 'normal'`),
     index('events_by_id').on(table.id),
     index('events_by_type').on(table.type, table.recordedAt),
     index('events_by_source').on(table.sourceType, table.sourceId, table.recordedAt),

@@ -1,14 +1,14 @@
 import { ActivityCancellationDetails, CancelledFailure } from '@temporalio/common';
 import { beforeAll, describe, expect, test } from 'vitest';
-import {
-  createSubscriptionActivities,
-  type EventHandler,
-  type TurnEnd,
-  type Wakeups,
-} from '../../activities/subscriptions.ts';
+import { createSubscriptionActivities, type TurnEnd } from '../../activities/subscriptions.ts';
+import { Unavailable } from '../../activities/event-handlers.ts';
+import type { Wakeups } from '../../activities/turn.ts';
+import { listenForEvents } from '../../workers/wakeups.ts';
 import { appendEvents } from '../../db/events.ts';
 import { newId } from '../../db/ids.ts';
-import { ensureSubscription, listLanes, takeLease } from '../../db/subscriptions.ts';
+import { takeLanes } from '../../db/lanes.ts';
+import { ensureSubscription, listLanes } from '../../db/subscriptions.ts';
+import { nothingFailed } from '../../domain/delivery.ts';
 import type { EventInput, LoggedEvent } from '../../domain/events.ts';
 import { haloSubscription } from '../../domain/subscription.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -16,34 +16,32 @@ import { anEnvironment } from './calls.ts';
 import { eventually } from '../db/eventually.ts';
 
 let database: TestDatabase;
+let wakeups: Wakeups;
 
 beforeAll(async () => {
   database = await openTestDatabase();
+  wakeups = await listenForEvents(database.log);
 });
 
-/** Wakes at once, as if the database announced something all the time. */
-const restless: Wakeups = {
-  mark: () => 0,
-  after: async () => {
-    await new Promise((resolve) => setImmediate(resolve));
-    return 'announced';
-  },
-};
-
 /** A subscription like HALO's, and a consumer of it that notes what it was given. */
-async function aConsumer(onBatch: EventHandler = () => Promise.resolve(), turnMs = 60_000) {
+async function aConsumer(onBatch: () => Promise<void> = () => Promise.resolve(), turnMs = 60_000) {
   const key = newId('sub');
   await ensureSubscription(database.log, { key, handler: 'note', match: haloSubscription.match });
   const delivered: LoggedEvent[] = [];
   const activities = createSubscriptionActivities({
     database,
     handlers: {
-      note: async (events) => {
-        await onBatch(events);
-        delivered.push(...events);
+      note: {
+        deliver: async (deliveries) => {
+          await onBatch();
+          delivered.push(...deliveries.map(({ event }) => event));
+          return nothingFailed;
+        },
+        preview: () => Promise.resolve([]),
       },
     },
-    wakeups: restless,
+    compileFilter: () => ({ matches: () => true }),
+    wakeups,
     turnMs,
   });
   const environment = anEnvironment();
@@ -94,7 +92,7 @@ describe('the consumer of a subscription', () => {
       return { tx: row?.cursorTx, seq: row?.cursorSeq };
     }).toEqual(place[0]);
     consumer.stop();
-    expect(await turn).toEqual({ ended: 'turn-over', delivered: 3 });
+    expect(await turn).toEqual({ ended: 'turn-over', delivered: 3, failed: 0 });
     expect(await consumer.row()).toMatchObject({ delivered: 3 });
   });
 
@@ -120,34 +118,28 @@ describe('the consumer of a subscription', () => {
     await turn;
   });
 
-  test('a handler that fails leaves the cursor, and the next turn delivers the same again', async () => {
+  test('a handler that is not available leaves the cursor, and the same is delivered when it is back', async () => {
     let failures = 0;
-    const consumer = await aConsumer(async () => {
+    const consumer = await aConsumer(() => {
       failures += 1;
-      if (failures === 1) throw new Error('the handler is not ready');
+      return failures < 3 ? Promise.reject(new Unavailable('not yet', { retryInMs: 1 })) : Promise.resolve();
     });
-    const before = await consumer.row();
     const events = [anEvent(), anEvent()];
     await appendEvents(database.log, events);
-    await expect(consumer.consume()).rejects.toThrow('not ready');
-    expect(await consumer.row()).toMatchObject({
-      cursorTx: before?.cursorTx,
-      cursorSeq: before?.cursorSeq,
-      delivered: 0,
-    });
     const turn = consumer.consume();
     await eventually(consumer.ids).toEqual(idsOf(events));
     consumer.stop();
-    await turn;
+    expect(await turn).toEqual({ ended: 'turn-over', delivered: 2, failed: 0 });
+    expect(await database.root`select from deliveries where subscription = ${consumer.key}`).toHaveLength(0);
   });
 
   test('a consumer that was taken over while it worked stops, and moves nothing', async () => {
     const consumer = await aConsumer(async () => {
-      await takeLease(database.log, consumer.key);
+      await takeLanes(database.log, { key: consumer.key, holder: 'another' });
     });
     const before = await consumer.row();
     await appendEvents(database.log, [anEvent()]);
-    expect(await consumer.consume()).toEqual({ ended: 'taken-over', delivered: 0 });
+    expect(await consumer.consume()).toMatchObject({ ended: 'taken-over' });
     expect(await consumer.row()).toMatchObject({ cursorTx: before?.cursorTx, delivered: 0 });
   });
 
@@ -167,7 +159,7 @@ describe('the consumer of a subscription', () => {
 
   test('a turn ends by itself, so that the run that owns it can begin anew', async () => {
     const consumer = await aConsumer(undefined, 50);
-    expect(await consumer.consume()).toEqual({ ended: 'turn-over', delivered: 0 });
+    expect(await consumer.consume()).toEqual({ ended: 'turn-over', delivered: 0, failed: 0 });
   });
 
   test('a cancelled turn is cancelled, not ended', async () => {
@@ -180,7 +172,7 @@ describe('the consumer of a subscription', () => {
   test('a subscription that is switched off is not consumed', async () => {
     const consumer = await aConsumer();
     await database.root`update subscriptions set enabled = false where key = ${consumer.key}`;
-    expect(await consumer.consume()).toEqual({ ended: 'switched-off', delivered: 0 });
+    expect(await consumer.consume()).toEqual({ ended: 'switched-off', delivered: 0, failed: 0 });
   });
 
   test('a handler this worker does not have is said so, not skipped', async () => {
@@ -189,7 +181,8 @@ describe('the consumer of a subscription', () => {
     const { consumeEvents } = createSubscriptionActivities({
       database,
       handlers: {},
-      wakeups: restless,
+      compileFilter: () => ({ matches: () => true }),
+      wakeups,
       turnMs: 60_000,
     });
     await expect(anEnvironment().run(consumeEvents, { key })).rejects.toMatchObject({ code: 'NOT_FOUND' });

@@ -10,6 +10,7 @@ import { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { AnalyzerName, Issue } from '../../domain/analyzers/issue.ts';
 import { taskQueues } from '../../domain/names.ts';
 import { emptyHaloLoop, type HaloTrigger } from '../../domain/halo.ts';
+import { refuse } from '../../domain/refusal.ts';
 import { silentLog } from '../../stack/log.ts';
 import { startTemporal } from '../../stack/temporal.ts';
 import { readToolchain } from '../../stack/toolchain.ts';
@@ -23,7 +24,10 @@ import {
   haloRequestUpdate,
   haloTriggerSignal,
   holdSignal,
+  pauseSignal,
   releaseSignal,
+  resumeSignal,
+  rewindSignal,
   type TaskRunState,
 } from '../../workflows/messages.ts';
 import { anIssue, fakeHalo } from '../support/halo-record.ts';
@@ -269,6 +273,72 @@ const scenarios: Record<string, Scenario> = {
     args: [{ key: 'halo' }],
   },
 };
+
+/** A record of one subscription in memory: what its run is told, and how its consumers' turns end. */
+function subscriptionScenario(script: {
+  looks: { status: string; consumers: number }[];
+  turns: string[];
+  accepts?: (requestId: string) => boolean;
+  act?: Scenario['act'];
+}): Scenario {
+  return {
+    activities: () => {
+      const looks = [...script.looks];
+      const turns = [...script.turns];
+      return {
+        readSubscription: () => looks.shift() ?? { status: 'switched-off', consumers: 1 },
+        consumeEvents: async () => {
+          await sleep(300);
+          return { ended: turns.shift() ?? 'switched-off', delivered: 3, failed: 1 };
+        },
+        applySubscriptionRequest: ({ requestId }: { requestId: string }) =>
+          script.accepts?.(requestId) === true
+            ? { accepted: true }
+            : { accepted: false, ...refuse('FORBIDDEN', 'There is no recorded request.') },
+      };
+    },
+    args: [{ key: 'halo' }],
+    ...(script.act === undefined ? {} : { act: script.act }),
+  };
+}
+
+const running = (consumers = 1) => ({ status: 'running', consumers });
+const paused = { status: 'paused', consumers: 1 };
+
+Object.assign(scenarios, {
+  'subscription.lanes': subscriptionScenario({
+    looks: [running()],
+    turns: ['turn-over', 'taken-over', 'turn-over'],
+  }),
+  'subscription.paused': subscriptionScenario({
+    looks: [running(), paused, running()],
+    turns: ['paused', 'turn-over'],
+    accepts: () => true,
+    act: async (handle) => {
+      await handle.signal(pauseSignal, { requestId: 'dec_1' });
+      await sleep(1_500);
+      await handle.signal(resumeSignal, { requestId: 'dec_2' });
+    },
+  }),
+  'subscription.refused': subscriptionScenario({
+    looks: [running()],
+    turns: ['turn-over', 'turn-over', 'turn-over'],
+    act: async (handle) => {
+      await handle.signal(pauseSignal, { requestId: 'made-up' });
+      await handle.signal('pause');
+    },
+  }),
+  'subscription.rewound': subscriptionScenario({
+    looks: [running()],
+    turns: ['turn-over', 'taken-over', 'turn-over'],
+    accepts: (requestId) => requestId === 'dec_3',
+    act: (handle) => handle.signal(rewindSignal, { requestId: 'dec_3' }),
+  }),
+  'subscription.balanced': subscriptionScenario({
+    looks: [running(2), running(3)],
+    turns: ['turn-over', 'turn-over', 'changed', 'changed', 'turn-over'],
+  }),
+} satisfies Record<string, Scenario>);
 
 function nextVersion(name: string): number {
   const versions = readdirSync(folder)

@@ -38,6 +38,13 @@ describe('recorded histories', () => {
     expect(histories).toContainEqual(expect.stringMatching(`^haloLoop\\.${scenario}\\.v\\d+\\.json$`));
   });
 
+  test.each(['switched-off', 'lanes', 'paused', 'refused', 'rewound', 'balanced'])(
+    'a subscription that is %s has one',
+    (scenario) => {
+      expect(histories).toContainEqual(expect.stringMatching(`^subscription\\.${scenario}\\.v\\d+\\.json$`));
+    },
+  );
+
   test.each(['sent', 'failed'])('the %s end of a notification has one', (scenario) => {
     expect(histories).toContainEqual(expect.stringMatching(`^notification\\.${scenario}\\.v\\d+\\.json$`));
   });

@@ -1,0 +1,104 @@
+import { hasHiddenAfter, readAfter } from '../db/events.ts';
+import type { Delivery } from '../domain/delivery.ts';
+import type { LoggedEvent } from '../domain/events.ts';
+import { reasonAgainst } from '../domain/routing.ts';
+import { isUnavailable } from './event-handlers.ts';
+import { deliver } from './hand-over.ts';
+import type { FoundBatch, Lanes } from './lanes.ts';
+import { addFailed, addLater, deadlineOf, deadlinePassed, noRecords, type Records } from './outcomes.ts';
+import { contextOf, type Ended, newEvents, pause, type Turn, unavailableForMs } from './turn.ts';
+
+const horizonPollMs = 4;
+const longestHorizonPollMs = 250;
+
+/** Follows the log: batch after batch is matched, handed over and passed. */
+export async function followCursor(turn: Turn, lanes: Lanes): Promise<Ended> {
+  const { wakeups, stop, row } = turn;
+  let isToCheck = false;
+  let failures = 0;
+  while (Date.now() < turn.until && !stop.aborted) {
+    const mark = wakeups.mark([newEvents, row.key]);
+    const ownMark = wakeups.mark([row.key]);
+    try {
+      const ended = isToCheck ? await lanes.check() : null;
+      if (ended !== null) return ended;
+      const batch = await lanes.next();
+      if (batch === null) {
+        const woken = await waitForMore(turn, lanes, mark);
+        isToCheck = woken === 'timeout' || wakeups.mark([row.key]) !== ownMark;
+      } else {
+        const goesOn = await lanes.whileHeld(() => handOverBatch(turn, lanes, batch));
+        isToCheck = !goesOn || wakeups.mark([row.key]) !== ownMark;
+      }
+      failures = 0;
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      turn.warn('Nothing can be delivered now; the consumer tries again', error);
+      await lanes.whileHeld(() => pause(unavailableForMs(error, failures), stop)).catch(() => undefined);
+      failures += 1;
+      isToCheck = true;
+    }
+  }
+  return 'turn-over';
+}
+
+async function handOverBatch(turn: Turn, lanes: Lanes, batch: FoundBatch): Promise<boolean> {
+  const records = noRecords();
+  const now = batch.events
+    .filter((event) => isWanted(turn, records, event))
+    .map((event): Delivery => ({ event, part: '', attempt: 1, replay: null }));
+  const report = await deliver(turn.handler, now, contextOf(turn));
+  const byId = new Map(now.map((delivery) => [delivery.event.id, delivery]));
+  for (const failure of report.failures) {
+    const delivery = byId.get(failure.eventId);
+    if (delivery !== undefined) addFailed(records, turn, delivery, failure);
+  }
+  for (const { eventId, part } of report.later) {
+    const delivery = byId.get(eventId);
+    if (delivery !== undefined) addLater(records, turn, delivery, { part });
+  }
+  const isPassed = await lanes.pass(batch, now.length, records);
+  turn.count.delivered += now.length;
+  return isPassed;
+}
+
+/** True for what is handed over now; what is too early, too late or cannot be judged gets a record instead. */
+function isWanted(turn: Turn, records: Records, event: LoggedEvent): boolean {
+  const delivery = { event, replay: null };
+  try {
+    if (reasonAgainst(turn.routable, event) !== null) return false;
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    addFailed(records, turn, delivery, { part: '', cause: 'FILTER_FAILED', error: text, isFinal: true });
+    return false;
+  }
+  const deadline = deadlineOf(turn, event);
+  if (deadline !== null && Date.parse(deadline) <= Date.now()) {
+    addFailed(records, turn, delivery, { part: '', ...deadlinePassed });
+    return false;
+  }
+  if (event.deliverAt === null || Date.parse(event.deliverAt) <= Date.now()) return true;
+  addLater(records, turn, delivery, { part: '', dueAt: event.deliverAt });
+  return false;
+}
+
+/** Waits for an announcement, and then until what was announced is below the horizon. */
+async function waitForMore(turn: Turn, lanes: Lanes, mark: number): Promise<'announced' | 'timeout'> {
+  const { wakeups, stop, row } = turn;
+  const { log } = turn.database;
+  const topics = [newEvents, row.key];
+  const began = Date.now();
+  const patienceMs = Math.min(lanes.patienceMs, Math.max(1, turn.until - began));
+  const woken = await wakeups.after(topics, mark, patienceMs, stop);
+  const front = lanes.front();
+  if (woken === 'timeout' || front === null) return woken;
+  const ownMark = wakeups.mark([row.key]);
+  // The horizon moves as soon as older transactions end.
+  for (let poll = 0; !stop.aborted && Date.now() - began < lanes.patienceMs; poll += 1) {
+    const [ready] = await readAfter(log, front, 1);
+    if (ready !== undefined || !(await hasHiddenAfter(log, front))) break;
+    const ms = poll < 25 ? horizonPollMs : Math.min(longestHorizonPollMs, horizonPollMs * (poll - 24));
+    await wakeups.after([row.key], ownMark, ms, stop);
+  }
+  return woken;
+}

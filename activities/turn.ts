@@ -1,0 +1,60 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Database } from '../db/client.ts';
+import type { SubscriptionRow } from '../db/subscriptions.ts';
+import type { DeliveryContext, EventHandler, RetryPolicy } from '../domain/delivery.ts';
+import type { Routable } from '../domain/routing.ts';
+import { Unavailable } from './event-handlers.ts';
+
+export type Wakeups = {
+  /** How many announcements of these topics there were: taken before reading, so that none is missed in between. */
+  mark(topics: string[]): number;
+  /** Resolves when there was an announcement after the mark, after `ms`, or when the signal aborts. */
+  after(topics: string[], mark: number, ms: number, signal: AbortSignal): Promise<'announced' | 'timeout'>;
+};
+
+/** The topic of new events; what concerns one subscription has its key as topic. */
+export const newEvents = '';
+
+/** Why a consumer stopped: its time is up, it may deliver no more, it must begin with another row, or somebody else does. */
+export type Ended = 'turn-over' | 'paused' | 'switched-off' | 'changed' | 'taken-over';
+
+/** One turn of a consumer: what it delivers, and until when. */
+export type Turn = {
+  database: Database;
+  row: SubscriptionRow;
+  consumer: number;
+  /** Names this turn among all of them. */
+  holder: string;
+  handler: EventHandler;
+  routable: Routable;
+  wakeups: Wakeups;
+  until: number;
+  /** No new work after this. */
+  stop: AbortSignal;
+  /** Aborts work under way. */
+  signal: AbortSignal;
+  count: { delivered: number; failed: number };
+  warn(message: string, error: unknown): void;
+};
+
+export function contextOf({ row, signal }: Turn): DeliveryContext {
+  return { subscription: row.key, config: row.config, signal };
+}
+
+export function retryOf({ row }: Turn): RetryPolicy {
+  return { maxAttempts: row.maxAttempts, backoffMs: row.backoffMs, maxBackoffMs: row.maxBackoffMs };
+}
+
+/** Waits, or returns early when the signal aborts. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined);
+}
+
+const shortestRetryMs = 250;
+const longestRetryMs = 10_000;
+
+/** How long to leave alone what could not be tried so many times in a row. */
+export function unavailableForMs(error: unknown, times: number): number {
+  if (error instanceof Unavailable && error.retryInMs !== undefined) return error.retryInMs;
+  return Math.min(longestRetryMs, shortestRetryMs * 2 ** Math.min(times, 10));
+}
