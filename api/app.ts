@@ -27,6 +27,7 @@ import { addNotificationRoutes } from './routes/notifications.ts';
 import { addControlRoutes } from './routes/control.ts';
 import { addBulkDecisionRoute } from './routes/bulk-decisions.ts';
 import { addDecisionRoutes } from './routes/decisions.ts';
+import { addEventIngestRoute } from './routes/event-ingest.ts';
 import { addEventRoutes } from './routes/events.ts';
 import { addHaloRoutes } from './routes/halo.ts';
 import { addKillSwitchRoutes } from './routes/kill-switch.ts';
@@ -69,7 +70,8 @@ export function createApp(deps: ApiDeps): Api {
   app.onError(handleError(deps));
 
   addSystemRoutes(app, deps);
-  addEventRoutes(app, deps, chain);
+  addEventIngestRoute(app, deps, chain);
+  addEventRoutes(app, deps);
   addTaskCreateRoute(app, deps);
   addTaskRoutes(app, deps);
   addTaskActionRoutes(app, deps);

@@ -25,7 +25,8 @@ export const events = pgTable(
     metadata: jsonb('metadata').$type<JsonObject>().notNull(),
     correlationId: text('correlation_id'),
     causationId: text('causation_id'),
-    schemaVersion: integer('schema_version').notNull().default(1),
+    /** The version of its type's schema that it was checked against; 0 for none. */
+    schemaVersion: integer('schema_version').notNull().default(0),
     occurredAt: instant('occurred_at').notNull(),
     deliverAt: instant('deliver_at'),
     replayOf: text('replay_of'),
