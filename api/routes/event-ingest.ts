@@ -9,6 +9,7 @@ import { maxBatchBytes } from '../body.ts';
 import type { Chain } from '../chain.ts';
 import type { Api, ApiContext, ApiDeps } from '../context.ts';
 import { eventsInput, nameEvent, readEvents, requireSmallPayloads, type Said } from '../event-input.ts';
+import type { EventSchemas } from '../event-schemas.ts';
 import { createEventWriter } from '../event-writer.ts';
 import { spend } from '../middleware/tier.ts';
 import { requireReach } from '../object-scope.ts';
@@ -48,7 +49,11 @@ const append = createRoute({
   },
 });
 
-export function addEventIngestRoute(app: Api, deps: ApiDeps, chain: Chain): void {
+export function addEventIngestRoute(
+  app: Api,
+  deps: ApiDeps,
+  { chain, schemas }: { chain: Chain; schemas: EventSchemas },
+): void {
   const { db, log } = deps.database;
   const appendOne = createEventWriter((inputs) => appendEvents(log, inputs));
 
@@ -61,15 +66,15 @@ export function addEventIngestRoute(app: Api, deps: ApiDeps, chain: Chain): void
   /** The events as they will be stored, each of which its sender may state. */
   async function accept(c: ApiContext, said: Said): Promise<StatedEvent[]> {
     const principal = c.get('principal');
-    const speaker = await speakerOf(principal);
+    const [speaker, judge] = await Promise.all([speakerOf(principal), schemas.judge()]);
     return said.inputs.map((input, index) => {
       requireReach(principal, 'events:write', `${input.source.type}:${input.source.id}`);
       const refusal = refuseSpeech(speaker, input);
       if (refusal !== null) throwRefusal(named(c, said, index, refusal));
-      if (input.deliverAt === undefined) return input;
       const deliverAt = planDelivery(input.deliverAt, deps.now());
       if (isRefusal(deliverAt)) throwRefusal(named(c, said, index, deliverAt));
-      return { ...input, deliverAt };
+      const judged = judge(input.deliverAt === undefined ? input : { ...input, deliverAt });
+      return isRefusal(judged) ? throwRefusal(named(c, said, index, judged)) : judged;
     });
   }
 

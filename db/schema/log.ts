@@ -44,10 +44,15 @@ export const events = pgTable(
 );
 
 /** Uniqueness of event ids over all partitions. */
-export const eventKeys = pgTable('event_keys', {
-  id: text('id').primaryKey(),
-  recordedAt: instant('recorded_at').notNull().defaultNow(),
-});
+export const eventKeys = pgTable(
+  'event_keys',
+  {
+    id: text('id').primaryKey(),
+    recordedAt: instant('recorded_at').notNull().defaultNow(),
+  },
+  // For the retention only. Rows come in the order of their time, so a range index costs an insert next to nothing.
+  (table) => [index('event_keys_by_time').using('brin', table.recordedAt)],
+);
 
 /** Hash-chained by a trigger; the application role can insert and read, nothing else. */
 export const auditEntries = pgTable(
