@@ -1,5 +1,5 @@
 import type { Database } from '../db/client.ts';
-import { type EventSchemaRow, schemasInForce, schemaStamp } from '../db/event-schemas.ts';
+import { type EventSchemaRow, schemasInForce, schemaStamp, stampOfNone } from '../db/event-schemas.ts';
 import type { StatedEvent } from '../db/events.ts';
 import { compileSchema, type SchemaCheck } from '../domain/event-schema.ts';
 import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
@@ -16,7 +16,7 @@ export type EventSchemas = {
 
 /** What events are checked against, at most a second old; while no type has a schema it costs an event nothing. */
 export function createEventSchemas({ db, log }: Database): EventSchemas {
-  let known: { stamp: string; inForce: InForce } = { stamp: '', inForce: new Map() };
+  let known: { stamp: string; inForce: InForce } = { stamp: stampOfNone, inForce: new Map() };
 
   const cache: Cache<InForce> = createCache(async () => {
     // Read first: what is changed between the two reads is read again next time.

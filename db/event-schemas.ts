@@ -12,12 +12,16 @@ type Version = { type: string; version: number };
 
 /** The versions in force: of each type the newest that is enabled. */
 export async function schemasInForce(db: Db): Promise<EventSchemaRow[]> {
-  return db
-    .selectDistinctOn([eventSchemas.type])
+  const enabled = await db
+    .select()
     .from(eventSchemas)
     .where(eq(eventSchemas.enabled, true))
-    .orderBy(asc(eventSchemas.type), desc(eventSchemas.version));
+    .orderBy(asc(eventSchemas.type), asc(eventSchemas.version));
+  return [...new Map(enabled.map((row) => [row.type, row])).values()];
 }
+
+/** The stamp while no schema is in force. */
+export const stampOfNone = '0:0';
 
 /** Another text whenever the versions in force are others; cheap enough to be asked each second. */
 export async function schemaStamp(log: Sql): Promise<string> {
@@ -25,7 +29,7 @@ export async function schemaStamp(log: Sql): Promise<string> {
   const [row] = await log<{ stamp: string }[]>`
     select count(*)::text || ':' || coalesce(sum(xmin::text::bigint), 0)::text as stamp
     from event_schemas where enabled`;
-  return row?.stamp ?? '';
+  return row?.stamp ?? stampOfNone;
 }
 
 export async function listEventSchemas(

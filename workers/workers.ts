@@ -13,6 +13,7 @@ import {
   createNotificationEndActivities,
 } from '../activities/notifications.ts';
 import { createProbeActivities } from '../activities/probes.ts';
+import { createRetentionActivities } from '../activities/retention.ts';
 import { createSubscriptionActivities } from '../activities/subscriptions.ts';
 import { createTaskActivities } from '../activities/tasks.ts';
 import type { Database } from '../db/client.ts';
@@ -28,7 +29,7 @@ import { enforceKillSwitch } from './kill-switch.ts';
 import { createNotifyHandler } from './notify.ts';
 import { startRelay } from './relay.ts';
 import { createRuns } from './runs.ts';
-import { ensureAuditAnchors } from './schedules.ts';
+import { ensureAuditAnchors, ensureRetention } from './schedules.ts';
 import { listenForEvents } from './wakeups.ts';
 
 export type WorkersDeps = {
@@ -100,6 +101,7 @@ export async function startWorkers(
           ),
         }),
         ...createNotificationEndActivities({ database }),
+        ...createRetentionActivities({ database }),
       },
       maxCachedWorkflows: config.DREAMNET_MAX_CACHED_WORKFLOWS,
       // After kill -9 the next decision otherwise waits 10 s for the dead worker's sticky queue.
@@ -144,6 +146,7 @@ export async function startWorkers(
     }),
   ]);
   await ensureAuditAnchors(deps.client);
+  await ensureRetention(deps.client);
   const relay = startRelay({ database, runs, log: logger });
   const killSwitch = enforceKillSwitch({ database, runs, log: logger });
   const ended = Promise.all(workers.map((worker) => worker.run())).then(() => undefined);
