@@ -5,6 +5,7 @@ import { createChain } from './chain.ts';
 import type { Api, ApiDeps, ApiEnv } from './context.ts';
 import { renderDocs } from './docs.ts';
 import { describeApi } from './document.ts';
+import { createEventSchemas } from './event-schemas.ts';
 import { envelope, handleError, handleNotFound } from './http.ts';
 import { issuesOf } from './issues.ts';
 import { limitAddress } from './middleware/address.ts';
@@ -27,12 +28,16 @@ import { addNotificationRoutes } from './routes/notifications.ts';
 import { addControlRoutes } from './routes/control.ts';
 import { addBulkDecisionRoute } from './routes/bulk-decisions.ts';
 import { addDecisionRoutes } from './routes/decisions.ts';
+import { addEventIngestRoute } from './routes/event-ingest.ts';
+import { addEventSchemaRoutes } from './routes/event-schemas.ts';
+import { addEventTypeRoute } from './routes/event-types.ts';
 import { addEventRoutes } from './routes/events.ts';
 import { addHaloRoutes } from './routes/halo.ts';
 import { addKillSwitchRoutes } from './routes/kill-switch.ts';
 import { addPolicyBackTestRoute } from './routes/policy-backtest.ts';
 import { addPolicyRoutes } from './routes/policies.ts';
 import { addProbeRoutes } from './routes/probes.ts';
+import { addRetentionRoutes } from './routes/retention.ts';
 import { addSecurityRoutes } from './routes/security.ts';
 import { addSystemRoutes } from './routes/system.ts';
 import { addTaskActionRoutes } from './routes/task-actions.ts';
@@ -54,6 +59,7 @@ export function createApp(deps: ApiDeps): Api {
     },
   });
   const chain = createChain(app, deps);
+  const schemas = createEventSchemas(deps.database);
   // The seed's order (K28). The envelope gives every answer its ids, so a refusal at any step has them.
   app.use('*', envelope(deps));
   app.use('*', watch(chain));
@@ -69,7 +75,11 @@ export function createApp(deps: ApiDeps): Api {
   app.onError(handleError(deps));
 
   addSystemRoutes(app, deps);
-  addEventRoutes(app, deps, chain);
+  addEventIngestRoute(app, deps, { chain, schemas });
+  addEventRoutes(app, deps);
+  addEventSchemaRoutes(app, deps, schemas);
+  addEventTypeRoute(app, deps);
+  addRetentionRoutes(app, deps);
   addTaskCreateRoute(app, deps);
   addTaskRoutes(app, deps);
   addTaskActionRoutes(app, deps);

@@ -6,15 +6,17 @@ import { parseKey } from '../domain/key.ts';
 import { defaultMaxBytes, readBody } from './body.ts';
 import type { Chain } from './chain.ts';
 import type { ApiDeps, ApiEnv } from './context.ts';
+import { createKeyLookup } from './key-lookup.ts';
 import { isSecretOf } from './keys.ts';
 import { looksLikeToken, type Oidc } from './oidc.ts';
 import { describeError, ProblemError, throwRefusal } from './problems.ts';
 
 /** Puts the principal of the presented key or login on the request; without a valid one the request ends here. */
 export function authenticate(deps: ApiDeps, chain: Chain): MiddlewareHandler<ApiEnv> {
+  const find = createKeyLookup((id) => findKey(deps.database.db, id));
   return async (c, next) => {
     chain.quota.countEarly(c, chain.operationOf(c));
-    const { principal, keyId, loginAtMs } = await identify(deps, c.req.header('authorization'));
+    const { principal, keyId, loginAtMs } = await identify(deps, c.req.header('authorization'), find);
     c.set('principal', principal);
     c.set('keyId', keyId);
     c.set('loginAtMs', loginAtMs);
@@ -25,7 +27,11 @@ export function authenticate(deps: ApiDeps, chain: Chain): MiddlewareHandler<Api
 type Identity = { principal: Principal; keyId: string | null; loginAtMs: number | null };
 
 /** Whose key or login a request shows; throws where it shows none that counts. */
-export async function identify(deps: ApiDeps, header: string | undefined): Promise<Identity> {
+export async function identify(
+  deps: ApiDeps,
+  header: string | undefined,
+  find = (id: string) => findKey(deps.database.db, id),
+): Promise<Identity> {
   const text = /^Bearer +(\S+) *$/i.exec(header ?? '')?.[1];
   if (text === undefined) throw unauthenticated('Send a key: `Authorization: Bearer dn_...`.');
   if (deps.oidc !== null && looksLikeToken(text)) return identifyLogin(deps, deps.oidc, text);
@@ -33,7 +39,7 @@ export async function identify(deps: ApiDeps, header: string | undefined): Promi
   if (key === null) throw unauthenticated('This is not a whole key; its checksum does not fit.');
   if (key.environment !== deps.keyEnvironment)
     throw unauthenticated(`This is a key for "${key.environment}"; here it is "${deps.keyEnvironment}".`);
-  const known = await findKey(deps.database.db, key.id);
+  const known = await find(key.id);
   if (!isSecretOf(deps.pepper, key.secret, known?.hash ?? null) || known === null)
     throw unauthenticated('This key is unknown here.');
   if (known.revoked) throw unauthenticated('This key was revoked.');
@@ -80,13 +86,18 @@ function allow(access: Access): MiddlewareHandler<ApiEnv> {
   };
 }
 
+type GuardOptions = { maxBytes?: number; secretAnswer?: boolean; takesLines?: boolean };
+
 /**
  * What every route under /v1 spreads into its description: who may call it, and how large its body may be. The check
  * comes before the body is read; the document shows the permission, and a test compares it with a table.
  */
-export function guard(access: Access, options: { maxBytes?: number; secretAnswer?: boolean } = {}) {
-  const { maxBytes = defaultMaxBytes, secretAnswer = false } = options;
-  const middleware: MiddlewareHandler<ApiEnv>[] = [allow(access), readBody(maxBytes)];
+export function guard(access: Access, options: GuardOptions = {}) {
+  const { maxBytes = defaultMaxBytes, secretAnswer = false, takesLines = false } = options;
+  const middleware: [MiddlewareHandler<ApiEnv>, MiddlewareHandler<ApiEnv>] = [
+    allow(access),
+    readBody(maxBytes, takesLines),
+  ];
   return {
     middleware,
     security: [{ key: [] }],
@@ -94,5 +105,6 @@ export function guard(access: Access, options: { maxBytes?: number; secretAnswer
     'x-max-bytes': maxBytes,
     // An answer with a secret is kept for nobody: a repetition with the same Idempotency-Key is told so.
     ...(secretAnswer ? { 'x-secret-answer': true } : {}),
+    ...(takesLines ? { 'x-takes-lines': true } : {}),
   };
 }

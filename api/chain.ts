@@ -1,9 +1,10 @@
 import { createAddressOf } from './addresses.ts';
+import { createCache } from './cache.ts';
 import type { Api, ApiContext, ApiDeps } from './context.ts';
 import { createOperationOf, type OperationOf } from './operations.ts';
 import { describeError } from './problems.ts';
 import { createQuota, isRead, type Quota } from './quota.ts';
-import { createSettings, readSettings, type Settings, type SettingsCache } from './settings.ts';
+import { readSettings, type Settings, type SettingsCache } from './settings.ts';
 import { createShield, type Shield } from './shield.ts';
 
 /** What the steps that every request goes through have in common. */
@@ -16,7 +17,7 @@ export type Chain = {
 };
 
 export function createChain(app: Api, deps: ApiDeps): Chain {
-  const settings = createSettings(() => readSettings(deps.database.db));
+  const settings = createCache(() => readSettings(deps.database.db));
   const quota = createQuota(deps.database.db, (facts, message) => deps.log.warn(facts, message));
   return {
     operationOf: createOperationOf(app),

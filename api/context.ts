@@ -66,6 +66,8 @@ type Passed = {
   /** The strictest of the limits shown so far. */
   remaining?: number;
   denial?: { because: string };
+  /** The line numbers of a body of JSON lines, one for each of its values. */
+  lines?: number[];
   /** True once the last step before the route let the request in. */
   isAdmitted?: boolean;
 };

@@ -1,10 +1,10 @@
-import { type EventInput, maxBatch } from '../domain/events.ts';
+import type { AppendedEvent, StatedEvent } from '../db/events.ts';
+import { maxBatch } from '../domain/events.ts';
 
-export type StoredEvent = { id: string; duplicate: boolean };
-type Append = (inputs: EventInput[]) => Promise<StoredEvent[]>;
+type Append = (inputs: StatedEvent[]) => Promise<AppendedEvent[]>;
 type Waiting = {
-  input: EventInput;
-  resolve: (stored: StoredEvent) => void;
+  input: StatedEvent;
+  resolve: (stored: AppendedEvent) => void;
   reject: (error: unknown) => void;
 };
 
@@ -15,7 +15,7 @@ const maxWrites = 2;
  * Lets single events that arrive together share one insert (group commit, DESIGN 4). An event waits only while earlier
  * ones are being written, and everybody is answered after the commit of their own.
  */
-export function createEventWriter(append: Append): (input: EventInput) => Promise<StoredEvent> {
+export function createEventWriter(append: Append): (input: StatedEvent) => Promise<AppendedEvent> {
   let waiting: Waiting[] = [];
   let writes = 0;
 

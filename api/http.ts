@@ -10,14 +10,14 @@ import { describeError, ProblemError, toProblem } from './problems.ts';
 
 const saneId = /^[A-Za-z0-9_.:-]{8,100}$/;
 
-const securityHeaders = {
+const securityHeaders = Object.entries({
   'Cache-Control': 'no-store',
   'Content-Security-Policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
   'Cross-Origin-Resource-Policy': 'same-origin',
   'Referrer-Policy': 'no-referrer',
   'X-Content-Type-Options': 'nosniff',
   'X-Frame-Options': 'DENY',
-};
+});
 
 /** Gives every request an id, a trace and a line in the log, and every answer both and the security headers. */
 export function envelope(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
@@ -28,11 +28,13 @@ export function envelope(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
     c.set('trace', newTrace());
     const startedAt = performance.now();
     await next();
-    c.header('X-Request-Id', requestId);
+    // Not c.header: on an answer that is made already it makes a new one around it, for each header anew.
+    const { headers } = c.res;
+    headers.set('X-Request-Id', requestId);
     const trace = c.get('trace');
-    c.header('traceparent', formatTrace(trace));
-    if (trace.state !== null) c.header('tracestate', trace.state);
-    for (const [name, value] of Object.entries(securityHeaders)) c.header(name, value);
+    headers.set('traceparent', formatTrace(trace));
+    if (trace.state !== null) headers.set('tracestate', trace.state);
+    for (const [name, value] of securityHeaders) headers.set(name, value);
     const ms = Math.round((performance.now() - startedAt) * 10) / 10;
     const principal = (c.get('principal') as Principal | undefined)?.id;
     const { method, path } = c.req;

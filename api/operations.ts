@@ -11,6 +11,7 @@ export type OperationFacts = {
   access: Permission | 'authenticated' | 'public';
   maxBytes: number;
   secretAnswer: boolean;
+  takesLines: boolean;
 };
 
 export type OperationOf = (c: ApiContext) => OperationFacts | null;
@@ -22,6 +23,7 @@ type Described = {
   'x-permission'?: OperationFacts['access'];
   'x-max-bytes'?: number;
   'x-secret-answer'?: boolean;
+  'x-takes-lines'?: boolean;
 };
 
 /** Finds the operation that a request will reach; null where there is none. */
@@ -48,6 +50,7 @@ function readOperations(app: Api): Map<string, OperationFacts> {
         access: route['x-permission'] ?? 'authenticated',
         maxBytes: route['x-max-bytes'] ?? defaultMaxBytes,
         secretAnswer: route['x-secret-answer'] === true,
+        takesLines: route['x-takes-lines'] === true,
       };
       return [`${method} ${route.path.replaceAll(/\{(\w+)\}/g, ':$1')}`, facts];
     }),

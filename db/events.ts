@@ -14,15 +14,54 @@ import { events } from './schema/index.ts';
 export type EventRow = typeof events.$inferSelect;
 export type Position = { tx: string; seq: string };
 
+/** An event on its way into the log, with the schema version it was checked against. */
+export type StatedEvent = EventInput & { schemaVersion?: number };
+export type AppendedEvent = {
+  id: string;
+  duplicate: boolean;
+  /** True when the log has this id with another content, which was left as it was. */
+  differs?: true;
+};
+
 /**
  * Appends events with one statement and answers after the commit, one entry per input in the same order; an id that
  * the log already has is left as it was and marked.
  */
-export async function appendEvents(
-  log: Sql,
-  inputs: EventInput[],
-): Promise<{ id: string; duplicate: boolean }[]> {
-  const rows = inputs.map((input, place) => ({
+export async function appendEvents(log: Sql, inputs: StatedEvent[]): Promise<AppendedEvent[]> {
+  const rows = inputs.map(rowOf);
+  const stored = await log<{ id: string }[]>`
+    with stated as (
+      select distinct on (id) * from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as e(
+        place int, id text, type text, category text, source_type text, source_id text, destination text, severity text,
+        priority text, payload jsonb, metadata jsonb, correlation_id text, causation_id text, schema_version int,
+        occurred_at timestamptz, deliver_at timestamptz)
+      order by id, place
+    ),
+    keyed as (insert into event_keys (id) select id from stated order by id on conflict do nothing returning id)
+    insert into events (id, type, category, source_type, source_id, destination, severity, priority, payload,
+                        metadata, correlation_id, causation_id, schema_version, occurred_at, deliver_at)
+    select s.id, s.type, s.category, s.source_type, s.source_id, s.destination, s.severity, s.priority, s.payload,
+           s.metadata, s.correlation_id, s.causation_id, s.schema_version, coalesce(s.occurred_at, now()), s.deliver_at
+    from stated s join keyed using (id)
+    order by s.place
+    returning id`;
+  if (stored.length === rows.length) return rows.map(({ id }) => ({ id, duplicate: false }));
+  const fresh = new Set(stored.map((row) => row.id));
+  const repeated = rows.filter(({ id }) => !fresh.delete(id));
+  // Only who repeats an id pays for the comparison.
+  const differing = await findDiffering(log, repeated);
+  const duplicates = new Set(repeated);
+  return rows.map((row) => ({
+    id: row.id,
+    duplicate: duplicates.has(row),
+    ...(differing.has(row.place) ? { differs: true as const } : {}),
+  }));
+}
+
+type StatedRow = ReturnType<typeof rowOf>;
+
+function rowOf(input: StatedEvent, place: number) {
+  return {
     place,
     id: input.id ?? newId('evt'),
     type: input.type,
@@ -36,27 +75,27 @@ export async function appendEvents(
     metadata: input.metadata,
     correlation_id: input.correlationId ?? null,
     causation_id: input.causationId ?? null,
+    schema_version: input.schemaVersion ?? 0,
     occurred_at: input.occurredAt ?? null,
     deliver_at: input.deliverAt ?? null,
-  }));
-  const stored = await log<{ id: string }[]>`
-    with stated as (
-      select distinct on (id) * from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as e(
-        place int, id text, type text, category text, source_type text, source_id text, destination text, severity text,
-        priority text, payload jsonb, metadata jsonb, correlation_id text, causation_id text, occurred_at timestamptz,
-        deliver_at timestamptz)
-      order by id, place
-    ),
-    keyed as (insert into event_keys (id) select id from stated order by id on conflict do nothing returning id)
-    insert into events (id, type, category, source_type, source_id, destination, severity, priority, payload,
-                        metadata, correlation_id, causation_id, occurred_at, deliver_at)
-    select s.id, s.type, s.category, s.source_type, s.source_id, s.destination, s.severity, s.priority, s.payload,
-           s.metadata, s.correlation_id, s.causation_id, coalesce(s.occurred_at, now()), s.deliver_at
-    from stated s join keyed using (id)
-    order by s.place
-    returning id`;
-  const fresh = new Set(stored.map((row) => row.id));
-  return rows.map(({ id }) => ({ id, duplicate: !fresh.delete(id) }));
+  };
+}
+
+/** The places of those whose id the log has with something else. */
+async function findDiffering(log: Sql, rows: StatedRow[]): Promise<Set<number>> {
+  const found = await log<{ place: number }[]>`
+    select s.place
+    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as s(
+      place int, id text, type text, source_type text, source_id text, destination text, severity text, priority text,
+      payload jsonb, metadata jsonb, correlation_id text, causation_id text, occurred_at timestamptz)
+    join events e on e.id = s.id
+    where (e.type, e.source_type, e.source_id, e.destination, e.severity, e.priority, e.payload,
+           e.metadata - 'schemaWarning', e.correlation_id, e.causation_id)
+          is distinct from
+          (s.type, s.source_type, s.source_id, s.destination, s.severity, s.priority, s.payload,
+           s.metadata - 'schemaWarning', s.correlation_id, s.causation_id)
+       or (s.occurred_at is not null and s.occurred_at <> e.occurred_at)`;
+  return new Set(found.map(({ place }) => place));
 }
 
 /** Columns of a `LoggedEvent`, for a select from `events`. */

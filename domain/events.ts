@@ -79,6 +79,7 @@ export const eventTypes = {
   replayEnded: 'bus.replay.ended',
   eventSchemaChanged: 'bus.schema.changed',
   retentionApplied: 'bus.retention.applied',
+  retentionChanged: 'bus.retention.changed',
   hookChanged: 'bus.hook.changed',
   clusterChanged: 'bus.cluster.changed',
 } as const;

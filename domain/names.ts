@@ -92,6 +92,9 @@ export function probeScheduleId(probeId: string): string {
 /** The schedule that signs heads of the audit, and the beginning of the ids of its runs. */
 export const auditAnchorId = 'audit-anchor';
 
+/** The schedule that removes events nobody keeps any more, and the beginning of the ids of its runs. */
+export const retentionId = 'retention';
+
 export function subscriptionWorkflowId(key: string): string {
   return `subscription/${key}`;
 }

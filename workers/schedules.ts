@@ -1,35 +1,71 @@
 import { type Client, ScheduleAlreadyRunning, ScheduleOverlapPolicy } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
-import { auditAnchorId, searchAttributes, taskQueues, workflowTaskTimeoutMs } from '../domain/names.ts';
-import type { auditAnchor } from '../workflows/index.ts';
+import {
+  auditAnchorId,
+  retentionId,
+  searchAttributes,
+  taskQueues,
+  workflowTaskTimeoutMs,
+} from '../domain/names.ts';
+import type { auditAnchor, retention } from '../workflows/index.ts';
 
 const deadlineMs = 5_000;
 
+type Repeated = {
+  id: string;
+  workflow: 'auditAnchor' | 'retention';
+  every: '1m' | '1h';
+  summary: string;
+  entity: string;
+  subsystem: string;
+};
+
 /** Makes sure that the heads of the audit are signed each minute; a schedule that is there stays as it is. */
-export async function ensureAuditAnchors(client: Client): Promise<void> {
+export function ensureAuditAnchors(client: Client): Promise<void> {
+  return ensureSchedule(client, {
+    id: auditAnchorId,
+    workflow: 'auditAnchor',
+    every: '1m',
+    summary: 'Signs the head of the audit chain',
+    ...{ entity: 'audit', subsystem: 'audit' },
+  });
+}
+
+/** Makes sure that what the rules no longer keep is removed each hour; a schedule that is there stays as it is. */
+export function ensureRetention(client: Client): Promise<void> {
+  return ensureSchedule(client, {
+    id: retentionId,
+    workflow: 'retention',
+    every: '1h',
+    summary: 'Removes events that the retention rules no longer keep',
+    ...{ entity: 'events', subsystem: 'bus' },
+  });
+}
+
+async function ensureSchedule(client: Client, wanted: Repeated): Promise<void> {
   const attribute = (name: string, value: string) => ({
     key: defineSearchAttributeKey(name, SearchAttributeType.KEYWORD),
     value,
   });
   try {
     await client.withDeadline(Date.now() + deadlineMs, () =>
-      client.schedule.create<typeof auditAnchor>({
-        scheduleId: auditAnchorId,
-        spec: { intervals: [{ every: '1m' }] },
-        // A minute that nobody was there for is not made up: the next head covers it.
+      client.schedule.create<typeof auditAnchor | typeof retention>({
+        scheduleId: wanted.id,
+        spec: { intervals: [{ every: wanted.every }] },
+        // A turn that nobody was there for is not made up: the next one does its work too.
         policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '10s' },
         action: {
           type: 'startWorkflow',
-          workflowType: 'auditAnchor',
-          workflowId: auditAnchorId,
+          workflowType: wanted.workflow,
+          workflowId: wanted.id,
           taskQueue: taskQueues.main,
           workflowTaskTimeout: workflowTaskTimeoutMs,
           args: [],
-          staticSummary: 'Signs the head of the audit chain',
+          staticSummary: wanted.summary,
           typedSearchAttributes: [
-            attribute(searchAttributes.kind, auditAnchorId),
-            attribute(searchAttributes.entity, 'audit'),
-            attribute(searchAttributes.subsystem, 'audit'),
+            attribute(searchAttributes.kind, wanted.id),
+            attribute(searchAttributes.entity, wanted.entity),
+            attribute(searchAttributes.subsystem, wanted.subsystem),
           ],
         },
       }),

@@ -14,6 +14,7 @@ import {
 } from '../activities/notifications.ts';
 import { createProbeActivities } from '../activities/probes.ts';
 import { createSubscriptionRequestActivities } from '../activities/subscription-requests.ts';
+import { createRetentionActivities } from '../activities/retention.ts';
 import { createSubscriptionActivities } from '../activities/subscriptions.ts';
 import { createTaskActivities } from '../activities/tasks.ts';
 import type { Database } from '../db/client.ts';
@@ -30,7 +31,7 @@ import { enforceKillSwitch } from './kill-switch.ts';
 import { createHandlers } from './handlers.ts';
 import { startRelay } from './relay.ts';
 import { createRuns } from './runs.ts';
-import { ensureAuditAnchors } from './schedules.ts';
+import { ensureAuditAnchors, ensureRetention } from './schedules.ts';
 import { listenForEvents } from './wakeups.ts';
 
 export type WorkersDeps = {
@@ -103,6 +104,7 @@ export async function startWorkers(
         }),
         ...createNotificationEndActivities({ database }),
         ...createSubscriptionRequestActivities({ database }),
+        ...createRetentionActivities({ database }),
       },
       maxCachedWorkflows: config.DREAMNET_MAX_CACHED_WORKFLOWS,
       // After kill -9 the next decision otherwise waits 10 s for the dead worker's sticky queue.
@@ -148,6 +150,7 @@ export async function startWorkers(
     }),
   ]);
   await ensureAuditAnchors(deps.client);
+  await ensureRetention(deps.client);
   const relay = startRelay({ database, runs, log: logger });
   const killSwitch = enforceKillSwitch({ database, runs, log: logger });
   const ended = Promise.all(workers.map((worker) => worker.run())).then(() => undefined);

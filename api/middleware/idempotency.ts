@@ -59,7 +59,7 @@ export function idempotent(deps: ApiDeps, chain: Chain): MiddlewareHandler<ApiEn
       throwRefusal(refuse('INVALID', 'Idempotency-Key: 1 to 200 printable characters without spaces.'));
     // Who may not call this learns that from the route, without sending a body.
     if (!isAllowed(c, operation)) return next();
-    await loadBody(c, operation.maxBytes);
+    await loadBody(c, operation);
     const principalId = c.get('principal').id;
     const request = { principalId, route: operation.name, key, hash: await hashOf(c) };
     const claim = newId('clm');

@@ -1,70 +1,14 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { findAgentByPrincipal } from '../../db/agents.ts';
 import { endOfLog, listEventsAfter } from '../../db/event-tail.ts';
-import { appendEvents, type EventFilter, type EventRow, getEvent, listEvents } from '../../db/events.ts';
-import type { Principal } from '../../domain/access.ts';
-import {
-  type EventInput,
-  eventInputSchema,
-  maxBatch,
-  maxPayloadBytes,
-  priorities,
-  severities,
-  sourceTypes,
-} from '../../domain/events.ts';
+import { type EventFilter, getEvent, listEvents } from '../../db/events.ts';
+import { severities, sourceTypes } from '../../domain/events.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { guard } from '../auth.ts';
-import { maxBatchBytes } from '../body.ts';
-import type { Chain } from '../chain.ts';
 import type { Api, ApiDeps } from '../context.ts';
-import { createEventWriter } from '../event-writer.ts';
-import { requireReach } from '../object-scope.ts';
-import { spend } from '../middleware/tier.ts';
+import { eventSchema, eventView, fits, placeOf } from '../event-view.ts';
 import { decodeCursor, encodeCursor, cutPage, logPlace, pageOf, pageQuery } from '../paging.ts';
-import { ProblemError, throwRefusal } from '../problems.ts';
-import { answer, anyObject, body, idParams, instant, jsonObject, queryText } from '../schemas.ts';
-
-// The recursive JSON type of the domain's schema has no end in a document; the parser checked the JSON already.
-const eventInput = eventInputSchema.extend({
-  payload: jsonObject.default({}),
-  metadata: jsonObject.default({}),
-});
-
-const eventSchema = z
-  .object({
-    id: z.string(),
-    type: z.string(),
-    category: z.string(),
-    source: z.object({ type: z.enum(sourceTypes), id: z.string() }),
-    destination: z.string().nullable(),
-    severity: z.enum(severities),
-    priority: z.enum(priorities),
-    payload: anyObject,
-    metadata: anyObject,
-    correlationId: z.string().nullable(),
-    causationId: z.string().nullable(),
-    occurredAt: instant,
-    recordedAt: instant,
-    cursor: z.string(),
-  })
-  .openapi('Event');
-
-const stored = z.object({ id: z.string(), duplicate: z.boolean() });
-
-const append = createRoute({
-  method: 'post',
-  path: '/v1/events',
-  tags: ['events'],
-  summary: 'Appends one event, or up to 1,000 as an array; answers after the commit',
-  ...guard('events:write', { maxBytes: maxBatchBytes }),
-  request: { body: body(z.union([eventInput, z.array(eventInput).min(1).max(maxBatch)])) },
-  responses: {
-    202: answer(
-      'Stored. An id that the log already has is left as it is and marked.',
-      z.union([stored, z.object({ accepted: z.array(stored) })]),
-    ),
-  },
-});
+import { throwRefusal } from '../problems.ts';
+import { answer, idParams, queryText } from '../schemas.ts';
 
 const list = createRoute({
   method: 'get',
@@ -109,93 +53,8 @@ const one = createRoute({
   responses: { 200: answer('The event.', eventSchema) },
 });
 
-function placeOf(row: EventRow): { tx: string; seq: string } {
-  return { tx: row.tx, seq: String(row.seq) };
-}
-
-function eventView(row: EventRow): z.infer<typeof eventSchema> {
-  return {
-    id: row.id,
-    type: row.type,
-    category: row.category,
-    source: { type: row.sourceType, id: row.sourceId },
-    destination: row.destination,
-    severity: row.severity,
-    priority: row.priority,
-    payload: row.payload,
-    metadata: row.metadata,
-    correlationId: row.correlationId,
-    causationId: row.causationId,
-    occurredAt: row.occurredAt.toISOString(),
-    recordedAt: row.recordedAt.toISOString(),
-    cursor: encodeCursor(placeOf(row)),
-  };
-}
-
-/** Nobody speaks for another part of the system: agents for themselves only, HALO and Squad through services only. */
-async function requireOwnSource(deps: ApiDeps, principal: Principal, inputs: EventInput[]): Promise<void> {
-  for (const { source } of inputs) requireReach(principal, 'events:write', `${source.type}:${source.id}`);
-  if (principal.kind === 'agent' || principal.role === 'agent') {
-    const agent = await findAgentByPrincipal(deps.database.db, principal.id);
-    const isOwn = (event: EventInput): boolean =>
-      event.source.type === 'agent' && event.source.id === agent?.id;
-    if (!inputs.every(isOwn))
-      throwRefusal(
-        refuse(
-          'FORBIDDEN',
-          `${principal.name} speaks for itself only: source {"type": "agent", "id": "${agent?.id ?? '(its own id)'}"}.`,
-        ),
-      );
-  } else if (principal.kind !== 'service') {
-    const claimed = inputs.find(({ source }) => source.type === 'halo' || source.type === 'squad');
-    if (claimed !== undefined)
-      throwRefusal(refuse('FORBIDDEN', `Events of ${claimed.source.type} come from the system itself.`));
-  }
-}
-
-/** People are paged, blocked and trusted by these: only this system itself says them (SEC-004). */
-const ownWords = ['security.', 'approval.', 'policy.', 'kill-switch.', 'audit.', 'notification.'];
-
-function refuseOwnWords(inputs: EventInput[]): void {
-  const claimed = inputs.find(({ type }) => ownWords.some((own) => type.startsWith(own)));
-  if (claimed !== undefined)
-    throwRefusal(
-      refuse(
-        'FORBIDDEN',
-        `Events of the type ${claimed.type} come from the system itself; use a type of your own.`,
-      ),
-    );
-}
-
-function requireSmallPayloads(inputs: EventInput[]): void {
-  const large = inputs.findIndex(({ payload, metadata }) =>
-    [payload, metadata].some((part) => Buffer.byteLength(JSON.stringify(part)) > maxPayloadBytes),
-  );
-  if (large !== -1)
-    throw new ProblemError(
-      'PAYLOAD_TOO_LARGE',
-      `The payload of an event may have at most ${maxPayloadBytes} bytes; put larger ones elsewhere and name them.`,
-      { details: { index: large, maxBytes: maxPayloadBytes } },
-    );
-}
-
-function fits(row: EventRow, filter: EventFilter): boolean {
-  const { type } = filter;
-  const isType = type?.endsWith('*') ? row.type.startsWith(type.slice(0, -1)) : row.type === type;
-  return (
-    (type === undefined || isType) &&
-    (filter.sourceType === undefined || row.sourceType === filter.sourceType) &&
-    (filter.sourceId === undefined || row.sourceId === filter.sourceId) &&
-    (filter.severity === undefined || row.severity === filter.severity) &&
-    (filter.correlationId === undefined || row.correlationId === filter.correlationId) &&
-    (filter.from === undefined || row.recordedAt >= filter.from) &&
-    (filter.to === undefined || row.recordedAt <= filter.to)
-  );
-}
-
-export function addEventRoutes(app: Api, deps: ApiDeps, chain: Chain): void {
+export function addEventRoutes(app: Api, deps: ApiDeps): void {
   const { db, log } = deps.database;
-  const appendOne = createEventWriter((inputs) => appendEvents(log, inputs));
 
   /** Filters after reading, so that the cursor also moves over what does not fit. */
   async function follow(after: string, filter: EventFilter, limit: number) {
@@ -208,18 +67,6 @@ export function addEventRoutes(app: Api, deps: ApiDeps, chain: Chain): void {
       nextCursor: last === undefined ? encodeCursor(from ?? {}) : encodeCursor(placeOf(last)),
     };
   }
-
-  app.openapi(append, async (c) => {
-    const said = c.req.valid('json');
-    const inputs = Array.isArray(said) ? said : [said];
-    requireSmallPayloads(inputs);
-    refuseOwnWords(inputs);
-    await requireOwnSource(deps, c.get('principal'), inputs);
-    const bytes = (await c.req.arrayBuffer()).byteLength;
-    await spend(c, chain, { events: inputs.length, bytes });
-    if (!Array.isArray(said)) return c.json(await appendOne(said), 202);
-    return c.json({ accepted: await appendEvents(log, inputs) }, 202);
-  });
 
   app.openapi(list, async (c) => {
     const { limit, cursor, after, from, to, ...rest } = c.req.valid('query');

@@ -60,6 +60,30 @@ CREATE TABLE "subscription_lanes" (
 	CONSTRAINT "subscription_lanes_subscription_lane_pk" PRIMARY KEY("subscription","lane")
 );
 --> statement-breakpoint
+CREATE TABLE "event_schemas" (
+	"type" text NOT NULL,
+	"version" integer NOT NULL,
+	"description" text DEFAULT '' NOT NULL,
+	"schema" jsonb NOT NULL,
+	"mode" text NOT NULL,
+	"enabled" boolean NOT NULL,
+	"owner" text NOT NULL,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "event_schemas_type_version_pk" PRIMARY KEY("type","version")
+);
+--> statement-breakpoint
+CREATE TABLE "retention_rules" (
+	"one" boolean PRIMARY KEY DEFAULT true NOT NULL,
+	"rules" jsonb NOT NULL,
+	"version" integer DEFAULT 1 NOT NULL,
+	"changed_by" text NOT NULL,
+	"changed_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"applied_at" timestamp (3) with time zone,
+	"applied" jsonb
+);
+--> statement-breakpoint
+ALTER TABLE "events" ALTER COLUMN "schema_version" SET DEFAULT 0;--> statement-breakpoint
 ALTER TABLE "events" ADD COLUMN "path" jsonb DEFAULT '[]'::jsonb NOT NULL;--> statement-breakpoint
 ALTER TABLE "subscriptions" ADD COLUMN "description" text DEFAULT '' NOT NULL;--> statement-breakpoint
 ALTER TABLE "subscriptions" ADD COLUMN "config" jsonb DEFAULT '{}'::jsonb NOT NULL;--> statement-breakpoint
@@ -88,6 +112,8 @@ CREATE INDEX "deliveries_due" ON "deliveries" USING btree ("subscription","due_a
 CREATE INDEX "deliveries_by_event" ON "deliveries" USING btree ("event_id");--> statement-breakpoint
 CREATE INDEX "deliveries_by_replay" ON "deliveries" USING btree ("replay_id","id") WHERE replay_id is not null;--> statement-breakpoint
 CREATE INDEX "deliveries_ended" ON "deliveries" USING btree ("ended_at") WHERE ended_at is not null;--> statement-breakpoint
+CREATE INDEX "event_schemas_enabled" ON "event_schemas" USING btree ("type") WHERE enabled;--> statement-breakpoint
+CREATE INDEX "event_keys_by_time" ON "event_keys" USING brin ("recorded_at");--> statement-breakpoint
 CREATE INDEX "events_rare_priority" ON "events" USING btree ("priority","tx","seq") WHERE priority <> 'normal';--> statement-breakpoint
 -- Cursors of an earlier release move into their lane before their columns go.
 INSERT INTO "subscription_lanes" ("subscription", "lane", "cursor_tx", "cursor_seq", "lease_epoch", "delivered", "last_delivered_at")

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { createEventWriter, type StoredEvent } from '../../api/event-writer.ts';
+import { createEventWriter } from '../../api/event-writer.ts';
+import type { AppendedEvent } from '../../db/events.ts';
 import type { EventInput } from '../../domain/events.ts';
 
 function anEvent(id: string): EventInput {
@@ -10,7 +11,7 @@ function anEvent(id: string): EventInput {
 function slowLog() {
   const groups: string[][] = [];
   const commits: (() => void)[] = [];
-  const append = async (inputs: EventInput[]): Promise<StoredEvent[]> => {
+  const append = async (inputs: EventInput[]): Promise<AppendedEvent[]> => {
     const ids = inputs.map(({ id = '' }) => id);
     groups.push(ids);
     await new Promise<void>((resolve) => commits.push(resolve));

@@ -63,6 +63,83 @@ describe('events', () => {
     expect(read.body.payload).toEqual({ first: true });
   });
 
+  test('of an id that the log has with another content are left as they were and say that they differ', async () => {
+    await send({ ...event, id: 'evt_kept', correlationId: 'c', payload: { order: 7, lines: [1] } });
+    const again = await send([
+      { ...event, id: 'evt_kept', correlationId: 'c', payload: { lines: [1], order: 7 } },
+      { ...event, id: 'evt_kept', correlationId: 'c', payload: { order: 8 } },
+      { ...event, id: 'evt_twice', severity: 'error' },
+      { ...event, id: 'evt_twice', severity: 'critical' },
+    ]);
+    expect(again.body.accepted).toEqual([
+      { id: 'evt_kept', duplicate: true },
+      { id: 'evt_kept', duplicate: true, differs: true },
+      { id: 'evt_twice', duplicate: false },
+      { id: 'evt_twice', duplicate: true, differs: true },
+    ]);
+    expect((await send({ ...event, id: 'evt_kept' })).body).toEqual({
+      id: 'evt_kept',
+      duplicate: true,
+      differs: true,
+    });
+  });
+
+  test('posted many times at once under one id are stored once', async () => {
+    const answers = await Promise.all([
+      ...Array.from({ length: 20 }, () => send({ ...event, id: 'evt_race' })),
+      ...Array.from({ length: 5 }, () => send([{ ...event, id: 'evt_race' }])),
+    ]);
+    const all = answers.flatMap(({ body }) => body.accepted ?? [body]);
+    expect(all.filter(({ duplicate }: { duplicate: boolean }) => !duplicate)).toHaveLength(1);
+    expect(await database.root`select from events where id = 'evt_race'`).toHaveLength(1);
+  });
+
+  test('for later are recorded at once, and a time that is over means now', async () => {
+    const later = new Date(Date.now() + 3_600_000).toISOString();
+    await send({ ...event, id: 'evt_later', deliverAt: later });
+    await send({ ...event, id: 'evt_over', deliverAt: '2020-01-01T00:00:00Z' });
+    const view = async (id: string) => (await api.call('GET', `/v1/events/${id}`, { as: keys.viewer })).body;
+    expect(await view('evt_later')).toMatchObject({ deliverAt: later, path: [], schemaVersion: null });
+    expect(await view('evt_over')).toMatchObject({ deliverAt: null });
+    const tooLate = new Date(Date.now() + 366 * 86_400_000).toISOString();
+    const refused = await send([event, { ...event, deliverAt: tooLate }]);
+    expect(refused).toMatchObject({ status: 400, body: { code: 'INVALID', details: { index: 1 } } });
+    expect(refused.body.detail).toContain('365 days');
+  });
+
+  test('by the line are all stored, in their order', async () => {
+    const raw = ['evt_l1', 'evt_l2', 'evt_l1']
+      .map((id) => `${JSON.stringify({ ...event, id })}\r\n`)
+      .join('\n');
+    const sent = await api.call('POST', '/v1/events', {
+      as: keys.operator,
+      raw,
+      headers: { 'content-type': 'application/x-ndjson; charset=utf-8' },
+    });
+    expect(sent).toMatchObject({
+      status: 202,
+      body: {
+        accepted: [
+          { id: 'evt_l1', duplicate: false },
+          { id: 'evt_l2', duplicate: false },
+          { id: 'evt_l1', duplicate: true },
+        ],
+      },
+    });
+  });
+
+  test('by the line with an Idempotency-Key are stored once', async () => {
+    const post = () =>
+      api.call('POST', '/v1/events', {
+        as: keys.operator,
+        raw: `${JSON.stringify(event)}\n`,
+        headers: { 'content-type': 'application/x-ndjson', 'idempotency-key': 'lines-once' },
+      });
+    const first = await post();
+    expect(first.status).toBe(202);
+    expect((await post()).body).toEqual(first.body);
+  });
+
   test('a whole batch of a thousand is stored', async () => {
     const batch = Array.from({ length: 1000 }, (_, at) => ({ ...event, payload: { at } }));
     const { status, body } = await send(batch);

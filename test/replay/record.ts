@@ -48,6 +48,8 @@ type Scenario = {
   act?: (handle: WorkflowHandle) => Promise<unknown>;
   /** For runs that never end by themselves: record the history as it is, then terminate. */
   endless?: boolean;
+  /** For runs that end as failed. */
+  fails?: boolean;
 };
 
 function taskScenario(script: Parameters<typeof fakeRecord>[1], act: Scenario['act'], run = 1): Scenario {
@@ -263,6 +265,28 @@ const scenarios: Record<string, Scenario> = {
     activities: () => ({ anchorAudit: () => ({ anchored: 7, written: 1 }) }),
     args: [],
   },
+  'retention.removed': {
+    activities: () => ({
+      dropOldMonths: () => [{ name: 'events_2026_01', events: 7 }],
+      deleteOldEvents: () => 5,
+      forgetOldKeys: () => 12,
+      recordRetention: () => undefined,
+    }),
+    args: [],
+  },
+  'retention.step-fails': {
+    activities: () => ({
+      dropOldMonths: (): never => {
+        throw ApplicationFailure.nonRetryable('the log is locked');
+      },
+      deleteOldEvents: () => 5,
+      forgetOldKeys: () => 0,
+      recordRetention: () => undefined,
+    }),
+    args: [],
+    act: (handle) => handle.result().catch(() => undefined),
+    fails: true,
+  },
   'subscription.switched-off': {
     activities: () => {
       let turns = 0;
@@ -371,7 +395,7 @@ async function record(environment: TestWorkflowEnvironment, name: string, scenar
       await handle.terminate('recorded');
       return so;
     }
-    await handle.result();
+    if (scenario.fails !== true) await handle.result();
     return handle.fetchHistory();
   });
   const file = `${name}.v${nextVersion(name)}.json`;

@@ -19,12 +19,18 @@ async function replay(history: History): Promise<void> {
 }
 
 describe('recorded histories', () => {
-  test.each(['haloLoop', 'haloCycle', 'task', 'probeRun', 'subscription', 'notification', 'auditAnchor'])(
-    '%s has at least one',
-    (workflow) => {
-      expect(histories.filter((name) => name.startsWith(`${workflow}.`))).not.toEqual([]);
-    },
-  );
+  test.each([
+    'haloLoop',
+    'haloCycle',
+    'task',
+    'probeRun',
+    'subscription',
+    'notification',
+    'auditAnchor',
+    'retention',
+  ])('%s has at least one', (workflow) => {
+    expect(histories.filter((name) => name.startsWith(`${workflow}.`))).not.toEqual([]);
+  });
 
   test.each([
     ...['approve', 'reject', 'expire', 'retry', 'signal', 'cancel', 'outcome-unknown'],
@@ -47,6 +53,10 @@ describe('recorded histories', () => {
 
   test.each(['sent', 'failed'])('the %s end of a notification has one', (scenario) => {
     expect(histories).toContainEqual(expect.stringMatching(`^notification\\.${scenario}\\.v\\d+\\.json$`));
+  });
+
+  test.each(['removed', 'step-fails'])('the %s end of the retention has one', (scenario) => {
+    expect(histories).toContainEqual(expect.stringMatching(`^retention\\.${scenario}\\.v\\d+\\.json$`));
   });
 
   test.each(histories)('%s replays on this code', async (name) => {
