@@ -2,7 +2,7 @@ import { type ASTNode, Environment } from '@marcbachmann/cel-js';
 import { RE2JS } from 're2js';
 import { type LoggedEvent, severities } from './events.ts';
 import { compileSteps } from './filter-steps.ts';
-import { FilterError, maxSteps, type Run, type Step } from './filter-values.ts';
+import { fault, FilterError, isFault, maxSteps, type Run, type Step } from './filter-values.ts';
 import { refuse, type Refusal } from './refusal.ts';
 
 /*
@@ -92,19 +92,15 @@ function createFilter(step: Step): EventFilter {
   const run = (event: LoggedEvent) => {
     const state: Run = { variables: readVariables(event), item: null, left: maxSteps };
     const value = step(state);
-    return state.left < 0
-      ? ({ fault: `it needs more than ${maxSteps} steps for this event` } as const)
-      : value;
+    return state.left < 0 ? fault(`it needs more than ${maxSteps} steps for this event`) : value;
   };
   return {
     matches: (event) => run(event) === true,
     explain(event) {
       const value = run(event);
       if (typeof value === 'boolean') return value ? 'The filter is true.' : 'The filter is false.';
-      if (typeof value === 'object' && value !== null && 'fault' in value) {
-        return `The filter counts as false: ${String(value.fault)}.`;
-      }
-      return 'The filter counts as false: its value is not true or false.';
+      const why = isFault(value) ? value.fault : 'its value is not true or false';
+      return `The filter counts as false: ${why}.`;
     },
   };
 }

@@ -102,13 +102,13 @@ function compileMatches(on: ASTNode, [pattern]: ASTNode[], scope: Scope): Step {
   if (pattern?.op !== 'value' || typeof pattern.args !== 'string') {
     throw new FilterError('matches() takes its pattern as a text in quotes', pattern?.start ?? on.start);
   }
-  const { cost, test } = scope.rules.compilePattern(pattern.args, pattern.start);
+  const compiled = scope.rules.compilePattern(pattern.args, pattern.start);
   const receiver = scope.compile(on, scope);
   return (run) => {
     const value = receiver(run);
     if (isFault(value)) return value;
     if (typeof value !== 'string') return fault(`a ${kindOf(value)} cannot match a pattern`);
-    return spend(run, value.length * cost) ? test(value) : usedUp;
+    return spend(run, value.length * compiled.cost) ? compiled.test(value) : usedUp;
   };
 }
 
@@ -165,21 +165,23 @@ const noCondition = fault("a list's condition must be true or false");
 const goThrough: Record<Macro, GoThrough> = {
   all: quantify(false),
   exists: quantify(true),
-  exists_one(items, step) {
+  exists_one: (items, step) => {
     const kept = keep(items, step);
     return isFault(kept) ? kept : kept.length === 1;
   },
   filter: keep,
-  map(items, step) {
-    const made: Json[] = [];
-    for (const item of items) {
-      const value = step(item);
-      if (isFault(value)) return value;
-      made.push(value);
-    }
-    return made;
-  },
+  map: transform,
 };
+
+function transform(items: Json[], step: (item: Json) => Outcome): Json[] | Fault {
+  const made: Json[] = [];
+  for (const item of items) {
+    const value = step(item);
+    if (isFault(value)) return value;
+    made.push(value);
+  }
+  return made;
+}
 
 function keep(items: Json[], step: (item: Json) => Outcome): Json[] | Fault {
   const kept: Json[] = [];
