@@ -52,6 +52,48 @@ CREATE TABLE "subscription_lanes" (
 	CONSTRAINT "subscription_lanes_subscription_lane_pk" PRIMARY KEY("subscription","lane")
 );
 --> statement-breakpoint
+CREATE TABLE "wormhole_results" (
+	"wormhole" text NOT NULL,
+	"event_id" text NOT NULL,
+	"replay" text DEFAULT '' NOT NULL,
+	"version" integer NOT NULL,
+	"outcome" text NOT NULL,
+	"detail" jsonb NOT NULL,
+	"at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "wormhole_results_wormhole_event_id_replay_pk" PRIMARY KEY("wormhole","event_id","replay")
+);
+--> statement-breakpoint
+CREATE TABLE "wormhole_windows" (
+	"wormhole" text NOT NULL,
+	"key" text NOT NULL,
+	"replay" text DEFAULT '' NOT NULL,
+	"revision" integer NOT NULL,
+	"state" jsonb NOT NULL,
+	"ends_at" timestamp (3) with time zone NOT NULL,
+	CONSTRAINT "wormhole_windows_wormhole_key_replay_pk" PRIMARY KEY("wormhole","key","replay")
+);
+--> statement-breakpoint
+CREATE TABLE "wormholes" (
+	"id" text PRIMARY KEY NOT NULL,
+	"name" text NOT NULL,
+	"description" text DEFAULT '' NOT NULL,
+	"match" jsonb NOT NULL,
+	"action" jsonb NOT NULL,
+	"sealed" text,
+	"secret_version" integer DEFAULT 1 NOT NULL,
+	"max_hops" integer DEFAULT 16 NOT NULL,
+	"enabled" boolean DEFAULT false NOT NULL,
+	"version" integer DEFAULT 1 NOT NULL,
+	"owner" text,
+	"enabled_by" text,
+	"enabled_at" timestamp (3) with time zone,
+	"back_tested_version" integer,
+	"back_tested_at" timestamp (3) with time zone,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"removed_at" timestamp (3) with time zone
+);
+--> statement-breakpoint
 ALTER TABLE "events" ADD COLUMN "path" jsonb DEFAULT '[]'::jsonb NOT NULL;--> statement-breakpoint
 ALTER TABLE "subscriptions" ADD COLUMN "description" text DEFAULT '' NOT NULL;--> statement-breakpoint
 ALTER TABLE "subscriptions" ADD COLUMN "config" jsonb DEFAULT '{}'::jsonb NOT NULL;--> statement-breakpoint
@@ -71,6 +113,8 @@ ALTER TABLE "subscriptions" ADD COLUMN "version" integer DEFAULT 1 NOT NULL;--> 
 ALTER TABLE "subscriptions" ADD COLUMN "updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL;--> statement-breakpoint
 ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_subscription_subscriptions_key_fk" FOREIGN KEY ("subscription") REFERENCES "public"."subscriptions"("key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "subscription_lanes" ADD CONSTRAINT "subscription_lanes_subscription_subscriptions_key_fk" FOREIGN KEY ("subscription") REFERENCES "public"."subscriptions"("key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "wormhole_results" ADD CONSTRAINT "wormhole_results_wormhole_wormholes_id_fk" FOREIGN KEY ("wormhole") REFERENCES "public"."wormholes"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "wormhole_windows" ADD CONSTRAINT "wormhole_windows_wormhole_wormholes_id_fk" FOREIGN KEY ("wormhole") REFERENCES "public"."wormholes"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "dead_letters_by_creation" ON "dead_letters" USING btree ("created_at","id");--> statement-breakpoint
 CREATE INDEX "dead_letters_open" ON "dead_letters" USING btree ("subscription","created_at") WHERE state = 'open';--> statement-breakpoint
 CREATE INDEX "dead_letters_by_event" ON "dead_letters" USING btree ("event_id");--> statement-breakpoint
@@ -79,6 +123,10 @@ CREATE INDEX "deliveries_due" ON "deliveries" USING btree ("subscription","due_a
 CREATE INDEX "deliveries_by_event" ON "deliveries" USING btree ("event_id");--> statement-breakpoint
 CREATE INDEX "deliveries_by_replay" ON "deliveries" USING btree ("replay_id","id") WHERE replay_id is not null;--> statement-breakpoint
 CREATE INDEX "deliveries_ended" ON "deliveries" USING btree ("ended_at") WHERE ended_at is not null;--> statement-breakpoint
+CREATE INDEX "wormhole_results_by_time" ON "wormhole_results" USING btree ("wormhole","at","event_id");--> statement-breakpoint
+CREATE INDEX "wormhole_results_ended" ON "wormhole_results" USING btree ("at");--> statement-breakpoint
+CREATE INDEX "wormhole_windows_ended" ON "wormhole_windows" USING btree ("ends_at");--> statement-breakpoint
+CREATE UNIQUE INDEX "wormholes_name" ON "wormholes" USING btree ("name") WHERE removed_at is null;--> statement-breakpoint
 -- Cursors of an earlier release move into their lane before their columns go.
 INSERT INTO "subscription_lanes" ("subscription", "lane", "cursor_tx", "cursor_seq", "lease_epoch", "delivered", "last_delivered_at")
 SELECT "key", 'all', "cursor_tx", "cursor_seq", "lease_epoch", "delivered", "last_delivered_at" FROM "subscriptions";--> statement-breakpoint

@@ -6,5 +6,8 @@ BEGIN
     -- engine
     GRANT SELECT, INSERT, UPDATE, DELETE ON subscription_lanes, deliveries TO dreamnet_app;
     GRANT SELECT, INSERT, UPDATE ON dead_letters TO dreamnet_app;
+    -- wormholes
+    GRANT SELECT, INSERT, UPDATE ON wormholes TO dreamnet_app;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON wormhole_results, wormhole_windows TO dreamnet_app;
   END IF;
 END $$;
