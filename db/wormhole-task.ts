@@ -87,11 +87,16 @@ function newTask({ wormhole, owner, draft, eventIds, binding }: WormholeProposal
   };
 }
 
+/** The first event of a new proposal made it; every other joined it. */
 function resultsOf(proposal: WormholeProposal, outcome: 'acted' | 'folded'): NewResult[] {
   const { wormhole, draft, replay } = proposal;
-  const did = outcome === 'acted' ? `proposed ${draft.type} for ${draft.target}` : 'joined the open proposal';
-  return proposal.eventIds.map((eventId) => ({
-    ...{ wormhole: wormhole.id, version: wormhole.version, eventId, replay, outcome },
-    detail: { action: 'create-task', did, target: draft.target },
-  }));
+  return proposal.eventIds.map((eventId, place) => {
+    const isFirst = outcome === 'acted' && place === 0;
+    const did = isFirst ? `proposed ${draft.type} for ${draft.target}` : 'joined the open proposal';
+    return {
+      ...{ wormhole: wormhole.id, version: wormhole.version, eventId, replay },
+      outcome: isFirst ? 'acted' : 'folded',
+      detail: { action: 'create-task', did, target: draft.target },
+    };
+  });
 }
