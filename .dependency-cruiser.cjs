@@ -41,7 +41,7 @@ module.exports = {
     onlyImports(
       'domain-imports-only-domain-and-zod',
       folders('domain'),
-      [folders('domain'), packages('zod')],
+      [folders('domain'), packages('zod', '@marcbachmann/cel-js', 're2js')],
       {
         comment: 'Both a workflow and an API handler load domain: it has no clock, no randomness, no node:*.',
       },
@@ -56,6 +56,13 @@ module.exports = {
       },
       to: { path: packages('zod') },
     },
+
+    onlyFrom(
+      'cel-and-re2-only-in-filters-and-schemas',
+      packages('@marcbachmann/cel-js', 're2js'),
+      ['^domain/(?:event-filter|filter-[^/]+|event-schema)\\.ts$', folders('test')],
+      'Expressions and patterns of others are evaluated in one place, which counts their steps.',
+    ),
 
     onlyImports('workflows-import-only-domain-and-the-workflow-sdk', folders('workflows'), [
       folders('workflows', 'domain', 'activities'),

@@ -33,7 +33,8 @@ export async function sendDiscord({ notification, signal }: SendInput, target: T
   return post(target, url.href, {}, discordBody(notification), signal, messageIdIn);
 }
 
-async function post(
+/** One signed or unsigned post of JSON, and what its end means for another try. */
+export async function post(
   { config }: Target,
   url: string,
   headers: Record<string, string>,

@@ -24,6 +24,8 @@ import { addAuditRoutes } from './routes/audit.ts';
 import { addApprovalChangeRoutes } from './routes/approval-changes.ts';
 import { addApprovalRoutes } from './routes/approvals.ts';
 import { addChannelRoutes } from './routes/channels.ts';
+import { addWormholeRoutes } from './routes/wormholes.ts';
+import { addWormholeTrialRoutes } from './routes/wormhole-trials.ts';
 import { addNotificationRoutes } from './routes/notifications.ts';
 import { addControlRoutes } from './routes/control.ts';
 import { addBulkDecisionRoute } from './routes/bulk-decisions.ts';
@@ -94,6 +96,8 @@ export function createApp(deps: ApiDeps): Api {
   addProbeRoutes(app, deps);
   addAgentRoutes(app, deps);
   addChannelRoutes(app, deps);
+  addWormholeTrialRoutes(app, deps);
+  addWormholeRoutes(app, deps);
   addNotificationRoutes(app, deps);
   addAccessRoutes(app, deps);
   addAuditRoutes(app, deps);

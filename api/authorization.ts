@@ -122,6 +122,17 @@ export const objectRules = {
   'POST /v1/keys/{id}/rotate': 'own-key',
   'POST /v1/keys/{id}/revoke': 'own-key',
 
+  'GET /v1/wormholes': 'none',
+  'POST /v1/wormholes': 'none',
+  'POST /v1/wormholes/dry-run': 'none',
+  'POST /v1/wormholes/back-test': 'none',
+  'GET /v1/wormholes/{id}': 'none',
+  'PATCH /v1/wormholes/{id}': 'none',
+  'DELETE /v1/wormholes/{id}': 'none',
+  'POST /v1/wormholes/{id}/enable': 'none',
+  'POST /v1/wormholes/{id}/disable': 'none',
+  'GET /v1/wormholes/{id}/results': 'none',
+
   'GET /v1/channels': 'none',
   'POST /v1/channels': 'none',
   'GET /v1/channels/{id}': 'none',

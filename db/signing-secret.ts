@@ -14,3 +14,8 @@ export function agentSecret(root: string, agentId: string): string {
 export function channelSecret(root: string, channelId: string, version: number): string {
   return signingSecret(root, `channel:${channelId}:${version}`);
 }
+
+/** The secret that the receiver of what a wormhole forwards checks with. */
+export function wormholeSecret(root: string, wormholeId: string, version: number): string {
+  return signingSecret(root, `wormhole:${wormholeId}:${version}`);
+}

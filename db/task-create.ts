@@ -148,7 +148,8 @@ export type HeldTask = { status: 'held'; refusal: Refusal };
 export async function createTask(
   db: Db,
   input: NewTask,
-  op: { key: string; actor: string; requestDigest?: string },
+  /** `also`: rows of whoever proposes, written with the task or not at all. */
+  op: { key: string; actor: string; requestDigest?: string; also?: SQL[] },
 ): Promise<ChangeOutcome<CreatedTask> | HeldTask> {
   const { binding, expiresInMs, ...task } = input;
   const refusal = await holdOn(db, { kind: 'task', target: task.target }, 'propose');
@@ -185,7 +186,7 @@ export async function createTask(
   return change<CreatedTask>(db, {
     opKey: op.key,
     write: db.insert(tasks).values(row).onConflictDoNothing().returning().getSQL(),
-    also: [openApproval(seed)],
+    also: [openApproval(seed), ...(op.also ?? [])],
     events: [
       {
         type: eventTypes.taskCreated,

@@ -20,6 +20,7 @@ type Fold = {
   /** The risk that the later proposal gives. */
   risk: Risk | null;
   log: { level: 'info' | 'warning'; message: string } | null;
+  also?: SQL[];
   audit: AuditStatement;
 };
 
@@ -56,14 +57,16 @@ async function fold(db: Db, spec: Fold): Promise<ChangeOutcome<{ id: string }>> 
       .where(spec.where)
       .returning()
       .getSQL(),
-    also:
-      log === null
+    also: [
+      ...(spec.also ?? []),
+      ...(log === null
         ? []
         : [
             sql`
               insert into task_logs (task_id, attempt, level, message)
               select changed.id, changed.attempt, ${log.level}, ${log.message} from changed`,
-          ],
+          ]),
+    ],
     audit: spec.audit,
     result: sql`jsonb_build_object('id', changed.id)`,
   });
@@ -107,6 +110,8 @@ export type FoldedProposal = {
   by: { id: string; name: string };
   requestDigest: string;
   opKey: string;
+  /** Rows of whoever proposes, written with the fold or not at all. */
+  also?: SQL[];
 };
 
 /** A person's or an agent's later proposal joins the open task; unchanged when that has ended in the meantime. */
@@ -115,7 +120,7 @@ export async function foldProposal(db: Db, input: FoldedProposal): Promise<Chang
   const message = describeFold(by.name, differs);
   const detail: JsonObject = { taskId: open.id, requestDigest, evidence, risk, differs };
   return fold(db, {
-    ...{ opKey: input.opKey, evidence, risk },
+    ...{ opKey: input.opKey, evidence, risk, also: input.also ?? [] },
     log: message === null ? null : { level: isRiskier(open.risk, risk) ? 'warning' : 'info', message },
     where: and(eq(tasks.id, open.id), isOpen),
     audit: { actor: by.id, action: 'task.fold', subjectKind: 'task', subjectId: open.id, detail },

@@ -105,7 +105,7 @@ function readValues(event: LoggedEvent, facts: NoticeFacts): Values {
     for (const [key, value] of Object.entries(subject ?? {}))
       if (value !== '') values[key] ??= plainLine(value, maxField);
   }
-  for (const key of ['title', ...fieldNames.map(([name]) => name)]) {
+  for (const key of ['title', 'text', ...fieldNames.map(([name]) => name)]) {
     const word = wordOf(event.payload[key]);
     const line = word === null ? '' : plainLine(facts.names.get(word) ?? word, maxField);
     if (line !== '') values[key] = line;
@@ -212,6 +212,14 @@ const wordings: readonly [string, Wording][] = [
       title: 'Integration failed[: {name}]',
       text: 'Something outside does not answer as it should[: {reason}].',
       next: 'Check it, then try it: dreamnet channel test ID.',
+    },
+  ],
+  [
+    'wormhole.*',
+    {
+      title: '{title}',
+      text: '[{text}]',
+      next: 'A wormhole says so: dreamnet wormhole list.',
     },
   ],
 ];

@@ -83,6 +83,48 @@ CREATE TABLE "retention_rules" (
 	"applied" jsonb
 );
 --> statement-breakpoint
+CREATE TABLE "wormhole_results" (
+	"wormhole" text NOT NULL,
+	"event_id" text NOT NULL,
+	"replay" text DEFAULT '' NOT NULL,
+	"version" integer NOT NULL,
+	"outcome" text NOT NULL,
+	"detail" jsonb NOT NULL,
+	"at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "wormhole_results_wormhole_event_id_replay_pk" PRIMARY KEY("wormhole","event_id","replay")
+);
+--> statement-breakpoint
+CREATE TABLE "wormhole_windows" (
+	"wormhole" text NOT NULL,
+	"key" text NOT NULL,
+	"replay" text DEFAULT '' NOT NULL,
+	"revision" integer NOT NULL,
+	"state" jsonb NOT NULL,
+	"ends_at" timestamp (3) with time zone NOT NULL,
+	CONSTRAINT "wormhole_windows_wormhole_key_replay_pk" PRIMARY KEY("wormhole","key","replay")
+);
+--> statement-breakpoint
+CREATE TABLE "wormholes" (
+	"id" text PRIMARY KEY NOT NULL,
+	"name" text NOT NULL,
+	"description" text DEFAULT '' NOT NULL,
+	"match" jsonb NOT NULL,
+	"action" jsonb NOT NULL,
+	"sealed" text,
+	"secret_version" integer DEFAULT 1 NOT NULL,
+	"max_hops" integer DEFAULT 16 NOT NULL,
+	"enabled" boolean DEFAULT false NOT NULL,
+	"version" integer DEFAULT 1 NOT NULL,
+	"owner" text,
+	"enabled_by" text,
+	"enabled_at" timestamp (3) with time zone,
+	"back_tested_version" integer,
+	"back_tested_at" timestamp (3) with time zone,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"removed_at" timestamp (3) with time zone
+);
+--> statement-breakpoint
 ALTER TABLE "events" ALTER COLUMN "schema_version" SET DEFAULT 0;--> statement-breakpoint
 ALTER TABLE "events" ADD COLUMN "path" jsonb DEFAULT '[]'::jsonb NOT NULL;--> statement-breakpoint
 ALTER TABLE "subscriptions" ADD COLUMN "description" text DEFAULT '' NOT NULL;--> statement-breakpoint
@@ -104,6 +146,8 @@ ALTER TABLE "subscriptions" ADD COLUMN "updated_at" timestamp (3) with time zone
 ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_subscription_subscriptions_key_fk" FOREIGN KEY ("subscription") REFERENCES "public"."subscriptions"("key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "subscription_consumers" ADD CONSTRAINT "subscription_consumers_subscription_subscriptions_key_fk" FOREIGN KEY ("subscription") REFERENCES "public"."subscriptions"("key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "subscription_lanes" ADD CONSTRAINT "subscription_lanes_subscription_subscriptions_key_fk" FOREIGN KEY ("subscription") REFERENCES "public"."subscriptions"("key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "wormhole_results" ADD CONSTRAINT "wormhole_results_wormhole_wormholes_id_fk" FOREIGN KEY ("wormhole") REFERENCES "public"."wormholes"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "wormhole_windows" ADD CONSTRAINT "wormhole_windows_wormhole_wormholes_id_fk" FOREIGN KEY ("wormhole") REFERENCES "public"."wormholes"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "dead_letters_by_creation" ON "dead_letters" USING btree ("created_at","id");--> statement-breakpoint
 CREATE INDEX "dead_letters_open" ON "dead_letters" USING btree ("subscription","created_at") WHERE state = 'open';--> statement-breakpoint
 CREATE INDEX "dead_letters_by_event" ON "dead_letters" USING btree ("event_id");--> statement-breakpoint
@@ -113,6 +157,10 @@ CREATE INDEX "deliveries_by_event" ON "deliveries" USING btree ("event_id");--> 
 CREATE INDEX "deliveries_by_replay" ON "deliveries" USING btree ("replay_id","id") WHERE replay_id is not null;--> statement-breakpoint
 CREATE INDEX "deliveries_ended" ON "deliveries" USING btree ("ended_at") WHERE ended_at is not null;--> statement-breakpoint
 CREATE INDEX "event_schemas_enabled" ON "event_schemas" USING btree ("type") WHERE enabled;--> statement-breakpoint
+CREATE INDEX "wormhole_results_by_time" ON "wormhole_results" USING btree ("wormhole","at","event_id");--> statement-breakpoint
+CREATE INDEX "wormhole_results_ended" ON "wormhole_results" USING btree ("at");--> statement-breakpoint
+CREATE INDEX "wormhole_windows_ended" ON "wormhole_windows" USING btree ("ends_at");--> statement-breakpoint
+CREATE UNIQUE INDEX "wormholes_name" ON "wormholes" USING btree ("name") WHERE removed_at is null;--> statement-breakpoint
 CREATE INDEX "event_keys_by_time" ON "event_keys" USING brin ("recorded_at");--> statement-breakpoint
 CREATE INDEX "events_rare_priority" ON "events" USING btree ("priority","tx","seq") WHERE priority <> 'normal';--> statement-breakpoint
 -- Cursors of an earlier release move into their lane before their columns go.

@@ -9,6 +9,9 @@ BEGIN
     -- ingest
     GRANT SELECT, INSERT, UPDATE ON event_schemas TO dreamnet_app;
     GRANT SELECT, UPDATE ON retention_rules TO dreamnet_app;
+    -- wormholes
+    GRANT SELECT, INSERT, UPDATE ON wormholes TO dreamnet_app;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON wormhole_results, wormhole_windows TO dreamnet_app;
   END IF;
 END $$;
 --> statement-breakpoint

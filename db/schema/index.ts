@@ -10,3 +10,4 @@ export * from './shield.ts';
 export * from './notify.ts';
 export * from './watch.ts';
 export * from './work.ts';
+export * from './wormholes.ts';

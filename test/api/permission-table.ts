@@ -81,6 +81,17 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'POST /v1/agents/{id}/disable': ['admin'],
 
   'GET /v1/authorization': everybody,
+  'GET /v1/wormholes': readers,
+  'POST /v1/wormholes': ['admin'],
+  'POST /v1/wormholes/dry-run': readers,
+  'POST /v1/wormholes/back-test': ['admin', 'operator'],
+  'GET /v1/wormholes/{id}': readers,
+  'PATCH /v1/wormholes/{id}': ['admin'],
+  'DELETE /v1/wormholes/{id}': ['admin'],
+  'POST /v1/wormholes/{id}/enable': ['admin'],
+  'POST /v1/wormholes/{id}/disable': ['admin'],
+  'GET /v1/wormholes/{id}/results': readers,
+
   'GET /v1/channels': readers,
   'POST /v1/channels': ['admin'],
   'GET /v1/channels/{id}': readers,
