@@ -64,6 +64,8 @@ export const messageNames = {
   haloPause: 'setPaused',
   haloState: 'loopState',
   cycleState: 'cycleState',
+  redriveCancelled: 'redriveCancelled',
+  redriveProgress: 'redriveProgress',
 } as const;
 
 export const haloWorkflowId = 'halo';
@@ -90,6 +92,10 @@ export const auditAnchorId = 'audit-anchor';
 
 export function subscriptionWorkflowId(key: string): string {
   return `subscription/${key}`;
+}
+
+export function redriveWorkflowId(redriveId: string): string {
+  return `redrive/${redriveId}`;
 }
 
 export function notificationWorkflowId(notificationId: string): string {

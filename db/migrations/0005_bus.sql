@@ -52,6 +52,44 @@ CREATE TABLE "subscription_lanes" (
 	CONSTRAINT "subscription_lanes_subscription_lane_pk" PRIMARY KEY("subscription","lane")
 );
 --> statement-breakpoint
+CREATE TABLE "dead_letter_alerts" (
+	"subscription" text PRIMARY KEY NOT NULL,
+	"raised" integer NOT NULL,
+	"because" text NOT NULL,
+	"raised_at" timestamp (3) with time zone NOT NULL,
+	"cleared_at" timestamp (3) with time zone
+);
+--> statement-breakpoint
+CREATE TABLE "redrive_items" (
+	"redrive_id" text NOT NULL,
+	"dead_letter_id" text NOT NULL,
+	"delivery_id" text NOT NULL,
+	"place" integer NOT NULL,
+	"state" text NOT NULL,
+	"is_canary" boolean DEFAULT false NOT NULL,
+	"because" text,
+	"released_at" timestamp (3) with time zone,
+	"ended_at" timestamp (3) with time zone,
+	CONSTRAINT "redrive_items_redrive_id_dead_letter_id_pk" PRIMARY KEY("redrive_id","dead_letter_id")
+);
+--> statement-breakpoint
+CREATE TABLE "redrives" (
+	"id" text PRIMARY KEY NOT NULL,
+	"requested_by" text NOT NULL,
+	"reason" text,
+	"filter" jsonb,
+	"state" text NOT NULL,
+	"canary" boolean NOT NULL,
+	"per_minute" integer NOT NULL,
+	"total" integer NOT NULL,
+	"ended_because" text,
+	"cancelled_by" text,
+	"workflow_id" text NOT NULL,
+	"run_id" text,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"ended_at" timestamp (3) with time zone
+);
+--> statement-breakpoint
 ALTER TABLE "events" ADD COLUMN "path" jsonb DEFAULT '[]'::jsonb NOT NULL;--> statement-breakpoint
 ALTER TABLE "subscriptions" ADD COLUMN "description" text DEFAULT '' NOT NULL;--> statement-breakpoint
 ALTER TABLE "subscriptions" ADD COLUMN "config" jsonb DEFAULT '{}'::jsonb NOT NULL;--> statement-breakpoint
@@ -71,6 +109,7 @@ ALTER TABLE "subscriptions" ADD COLUMN "version" integer DEFAULT 1 NOT NULL;--> 
 ALTER TABLE "subscriptions" ADD COLUMN "updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL;--> statement-breakpoint
 ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_subscription_subscriptions_key_fk" FOREIGN KEY ("subscription") REFERENCES "public"."subscriptions"("key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "subscription_lanes" ADD CONSTRAINT "subscription_lanes_subscription_subscriptions_key_fk" FOREIGN KEY ("subscription") REFERENCES "public"."subscriptions"("key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "redrive_items" ADD CONSTRAINT "redrive_items_redrive_id_redrives_id_fk" FOREIGN KEY ("redrive_id") REFERENCES "public"."redrives"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "dead_letters_by_creation" ON "dead_letters" USING btree ("created_at","id");--> statement-breakpoint
 CREATE INDEX "dead_letters_open" ON "dead_letters" USING btree ("subscription","created_at") WHERE state = 'open';--> statement-breakpoint
 CREATE INDEX "dead_letters_by_event" ON "dead_letters" USING btree ("event_id");--> statement-breakpoint
@@ -79,6 +118,9 @@ CREATE INDEX "deliveries_due" ON "deliveries" USING btree ("subscription","due_a
 CREATE INDEX "deliveries_by_event" ON "deliveries" USING btree ("event_id");--> statement-breakpoint
 CREATE INDEX "deliveries_by_replay" ON "deliveries" USING btree ("replay_id","id") WHERE replay_id is not null;--> statement-breakpoint
 CREATE INDEX "deliveries_ended" ON "deliveries" USING btree ("ended_at") WHERE ended_at is not null;--> statement-breakpoint
+CREATE INDEX "redrive_items_by_state" ON "redrive_items" USING btree ("redrive_id","state","place");--> statement-breakpoint
+CREATE INDEX "redrives_by_creation" ON "redrives" USING btree ("created_at","id");--> statement-breakpoint
+CREATE INDEX "redrives_live" ON "redrives" USING btree ("created_at") WHERE state in ('canary', 'releasing');--> statement-breakpoint
 -- Cursors of an earlier release move into their lane before their columns go.
 INSERT INTO "subscription_lanes" ("subscription", "lane", "cursor_tx", "cursor_seq", "lease_epoch", "delivered", "last_delivered_at")
 SELECT "key", 'all', "cursor_tx", "cursor_seq", "lease_epoch", "delivered", "last_delivered_at" FROM "subscriptions";--> statement-breakpoint

@@ -6,5 +6,8 @@ BEGIN
     -- engine
     GRANT SELECT, INSERT, UPDATE, DELETE ON subscription_lanes, deliveries TO dreamnet_app;
     GRANT SELECT, INSERT, UPDATE ON dead_letters TO dreamnet_app;
+    -- dead-letters
+    GRANT SELECT, INSERT, UPDATE, DELETE ON redrives, redrive_items TO dreamnet_app;
+    GRANT SELECT, INSERT, UPDATE ON dead_letter_alerts TO dreamnet_app;
   END IF;
 END $$;
