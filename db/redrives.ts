@@ -214,7 +214,7 @@ export async function lookAtRedrive(
   return { ...counts, state: redrive.state, perMinute: redrive.perMinute, failedCause };
 }
 
-export type RedriveOddity = { deadLetterId: string; state: string; because: string | null };
+export type RedriveOddity = { deadLetterId: string; state: 'failed' | 'left-out'; because: string | null };
 
 /** Items that did not go well, oldest turn first. */
 export async function listOddItems(db: Db, id: string, limit: number): Promise<RedriveOddity[]> {
