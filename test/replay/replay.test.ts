@@ -19,12 +19,12 @@ async function replay(history: History): Promise<void> {
 }
 
 describe('recorded histories', () => {
-  test.each(['haloLoop', 'haloCycle', 'task', 'probeRun', 'subscription', 'notification', 'auditAnchor'])(
-    '%s has at least one',
-    (workflow) => {
-      expect(histories.filter((name) => name.startsWith(`${workflow}.`))).not.toEqual([]);
-    },
-  );
+  test.each([
+    ...['haloLoop', 'haloCycle', 'task', 'probeRun', 'subscription', 'notification', 'auditAnchor'],
+    ...['redrive'],
+  ])('%s has at least one', (workflow) => {
+    expect(histories.filter((name) => name.startsWith(`${workflow}.`))).not.toEqual([]);
+  });
 
   test.each([
     ...['approve', 'reject', 'expire', 'retry', 'signal', 'cancel', 'outcome-unknown'],
@@ -41,6 +41,13 @@ describe('recorded histories', () => {
   test.each(['sent', 'failed'])('the %s end of a notification has one', (scenario) => {
     expect(histories).toContainEqual(expect.stringMatching(`^notification\\.${scenario}\\.v\\d+\\.json$`));
   });
+
+  test.each(['done', 'canary-fails', 'too-many-fail', 'cancelled'])(
+    'the %s end of a redrive has one',
+    (scenario) => {
+      expect(histories).toContainEqual(expect.stringMatching(`^redrive\\.${scenario}\\.v\\d+\\.json$`));
+    },
+  );
 
   test.each(histories)('%s replays on this code', async (name) => {
     await expect(replay(read(name))).resolves.toBeUndefined();
