@@ -40,6 +40,7 @@ export const defaultTopics: readonly string[] = [
   'kill-switch.*',
   'security.threat.*',
   eventTypes.integrationFailed,
+  eventTypes.deadLettersGrowing,
 ];
 
 /** Topics that reach every channel that is switched on, whatever it asked for, and at once (TRUST 4.18). */
