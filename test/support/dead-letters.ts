@@ -1,14 +1,14 @@
 import { deliveryStates, type DeliveryState } from '../../domain/delivery.ts';
 import type { LoggedEvent } from '../../domain/events.ts';
 import { derivedId, newId } from '../../db/ids.ts';
-import type { TestDatabase } from './database.ts';
+import type postgres from 'postgres';
 import { aLoggedEvent } from './events.ts';
 
+/** A connection that may write every table. */
+type Records = { root: postgres.Sql };
+
 /** A subscription of its own for a test, with nobody consuming it. */
-export async function aSubscription(
-  database: TestDatabase,
-  given: { deadlineMs?: number } = {},
-): Promise<string> {
+export async function aSubscription(database: Records, given: { deadlineMs?: number } = {}): Promise<string> {
   const key = newId('sub');
   await database.root`
     insert into subscriptions (key, handler, match, deadline_ms)
@@ -28,7 +28,7 @@ export type Letter = { id: string; deliveryId: string; eventId: string };
 
 /** Dead letters with their failed deliveries, as the consumer leaves them behind; the first is the oldest. */
 export async function someLetters(
-  database: TestDatabase,
+  database: Records,
   subscription: string,
   count: number,
   given: GivenLetter = {},
@@ -62,14 +62,14 @@ export async function someLetters(
 }
 
 /** Plays the consumer: the delivery is completed. */
-export async function completeDelivery(database: TestDatabase, deliveryId: string): Promise<void> {
+export async function completeDelivery(database: Records, deliveryId: string): Promise<void> {
   await database.root`
     update deliveries set state = 'completed', attempts = attempts + 1, ended_at = now()
     where id = ${deliveryId} and state = 'pending'`;
 }
 
 /** Plays the consumer: the delivery is given up anew, and leaves another dead letter behind. */
-export async function failDelivery(database: TestDatabase, deliveryId: string, cause: string): Promise<void> {
+export async function failDelivery(database: Records, deliveryId: string, cause: string): Promise<void> {
   await database.root`
     with failed as (
       update deliveries set state = 'failed', attempts = 5, ended_at = now()
@@ -92,7 +92,7 @@ export type StoredDelivery = {
 
 /** Deliveries of a subscription by when they are due; `dueMs` counts from now. */
 export async function deliveriesOf(
-  database: TestDatabase,
+  database: Records,
   subscription: string,
   state: DeliveryState | 'any' = 'any',
 ): Promise<(StoredDelivery & { id: string })[]> {
@@ -106,7 +106,7 @@ export async function deliveriesOf(
   return [...rows];
 }
 
-export async function letterStates(database: TestDatabase, ids: string[]): Promise<string[]> {
+export async function letterStates(database: Records, ids: string[]): Promise<string[]> {
   const rows = await database.root<{ id: string; state: string }[]>`
     select id, state from dead_letters where id = any(${ids})`;
   const states = new Map(rows.map(({ id, state }) => [id, state]));
