@@ -143,6 +143,18 @@ export const objectRules = {
   'POST /v1/channels/{id}/test': 'none',
   'GET /v1/notifications': 'none',
 
+  // Those that show or handle dead letters ask for events:read besides, which has no targets.
+  'GET /v1/dead-letters': 'none',
+  'GET /v1/dead-letters/summary': 'none',
+  'GET /v1/dead-letters/{id}': 'none',
+  'POST /v1/dead-letters/redrive': 'none',
+  'POST /v1/dead-letters/discard': 'none',
+  'POST /v1/dead-letters/{id}/redrive': 'none',
+  'POST /v1/dead-letters/{id}/discard': 'none',
+  'GET /v1/redrives': 'none',
+  'GET /v1/redrives/{id}': 'none',
+  'POST /v1/redrives/{id}/cancel': 'none',
+
   'GET /v1/control': 'none',
   'PATCH /v1/control/{cluster}': 'none',
   'GET /v1/tiers': 'none',

@@ -56,6 +56,16 @@ export const root: CommandDef = defineCommand({
       'What was sent, held back or given up',
       async () => (await import('./commands/notification.ts')).notificationCommands,
     ),
+    'dead-letter': group(
+      'dead-letter',
+      'What was given up: look, hand it over again, or discard it',
+      async () => (await import('./commands/dead-letter.ts')).deadLetterCommands,
+    ),
+    redrive: group(
+      'redrive',
+      'Dead letters that are handed over again',
+      async () => (await import('./commands/redrive.ts')).redriveCommands,
+    ),
     principal: group(
       'principal',
       'Who may hold keys',

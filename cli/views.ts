@@ -270,3 +270,64 @@ export type AuditItem = {
   subject: { kind: string; id: string };
   outcome: 'ok' | 'refused';
 };
+
+export type DeadLetter = {
+  id: string;
+  subscription: string;
+  part: string;
+  eventId: string;
+  eventType: string;
+  cause: string;
+  error: string;
+  attempts: number;
+  state: string;
+  handledBy: string | null;
+  reason: string | null;
+  handledAt: string | null;
+  redriveId: string | null;
+  createdAt: string;
+};
+export type DeadLetterWhole = DeadLetter & {
+  event: { payload: unknown };
+  history: { at: string; cause: string; error: string }[];
+  delivery: { state: string; attempts: number } | null;
+  occurrences: { id: string; state: string }[];
+};
+export type LetterHeaps = {
+  open: number;
+  heaps: {
+    subscription: string;
+    cause: string;
+    open: number;
+    lastHour: number;
+    lastDay: number;
+    oldestOpenAt: string | null;
+  }[];
+  alerts: { subscription: string; because: string; raisedAt: string }[];
+};
+export type LetterPreview = {
+  count: number;
+  more: boolean;
+  selection: string;
+  heaps: { subscription: string; cause: string; count: number }[];
+  items: { id: string; eventType: string; error: string; createdAt: string }[];
+  leftOut: { id: string; why: string }[];
+};
+export type Redrive = {
+  id: string;
+  state: string;
+  requestedBy: string;
+  reason: string | null;
+  canary: boolean;
+  perMinute: number;
+  total: number;
+  counts: { waiting: number; released: number; completed: number; failed: number; leftOut: number };
+  endedBecause: string | null;
+  cancelledBy: string | null;
+  createdAt: string;
+  endedAt: string | null;
+  temporal: Link;
+};
+export type RedriveWhole = Redrive & {
+  odd: { deadLetterId: string; state: string; because: string | null }[];
+};

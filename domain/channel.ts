@@ -41,6 +41,7 @@ export const defaultTopics: readonly string[] = [
   'security.threat.*',
   eventTypes.integrationFailed,
   'wormhole.*',
+  eventTypes.deadLettersGrowing,
 ];
 
 /** Topics that reach every channel that is switched on, whatever it asked for, and at once (TRUST 4.18). */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defaultGrowthLimits } from './dead-letter.ts';
 import { defaultHaloLimits } from './halo.ts';
 import { refuse, type Refusal } from './refusal.ts';
 
@@ -89,6 +90,19 @@ const workerSettings = settings.extend({
   DREAMNET_PUBLIC_URL: z.url({ protocol: /^https?$/ }).default('http://127.0.0.1:8080'),
   DREAMNET_MAX_CACHED_WORKFLOWS: z.coerce.number().int().min(10).max(100_000).default(300),
   DREAMNET_SHUTDOWN_GRACE_MS: milliseconds.default(15_000),
+  DREAMNET_DEAD_LETTERS_OPEN_LIMIT: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(defaultGrowthLimits.open),
+  DREAMNET_DEAD_LETTERS_GROWTH_LIMIT: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(defaultGrowthLimits.growth),
+  DREAMNET_DEAD_LETTERS_COOLDOWN_MS: milliseconds.default(defaultGrowthLimits.cooldownMs),
 });
 
 export type ApiConfig = z.infer<typeof apiSettings>;

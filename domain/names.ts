@@ -68,6 +68,8 @@ export const messageNames = {
   resume: 'resume',
   rewind: 'rewind',
   subscriptionState: 'subscriptionState',
+  redriveCancelled: 'redriveCancelled',
+  redriveProgress: 'redriveProgress',
 } as const;
 
 export const haloWorkflowId = 'halo';
@@ -97,6 +99,10 @@ export const retentionId = 'retention';
 
 export function subscriptionWorkflowId(key: string): string {
   return `subscription/${key}`;
+}
+
+export function redriveWorkflowId(redriveId: string): string {
+  return `redrive/${redriveId}`;
 }
 
 export function notificationWorkflowId(notificationId: string): string {

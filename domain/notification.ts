@@ -72,6 +72,11 @@ const fieldNames: readonly [string, string][] = [
   ['reason', 'Reason'],
   ['attempt', 'Attempt'],
   ['integration', 'Integration'],
+  ['subscription', 'Subscription'],
+  ['cause', 'Cause'],
+  ['open', 'Open dead letters'],
+  ['grown', 'In ten minutes'],
+  ['redriveId', 'Redrive'],
   ['name', 'Name'],
   ['expiresAt', 'Expires'],
   ['taskId', 'Task'],
@@ -222,6 +227,38 @@ const wordings: readonly [string, Wording][] = [
       next: 'A wormhole says so: dreamnet wormhole list.',
     },
   ],
+  [
+    eventTypes.deadLettersGrowing,
+    {
+      title: 'Dead letters grow[: {subscription}]',
+      text: 'Deliveries fail for good[: {reason}].',
+      next: 'See what grew and why: dreamnet dead-letter summary. Once it is mended: dreamnet dead-letter redrive.',
+    },
+  ],
+  [
+    eventTypes.deadLettersSettled,
+    {
+      title: 'Dead letters no longer grow[: {subscription}]',
+      text: 'They are below half of the limits again[; {open} are open].',
+      next: 'Look at the rest: dreamnet dead-letter list.',
+    },
+  ],
+  [
+    eventTypes.redriveEnded,
+    {
+      title: 'Redrive ended[: {redriveId}]',
+      text: 'Dead letters were handed over again[: {reason}].',
+      next: 'See what failed again: dreamnet redrive show {redriveId}.',
+    },
+  ],
+  [
+    'bus.dead-letter.*',
+    {
+      title: 'Dead letter handled[: {subscription}]',
+      text: 'A person handed it over again or gave it up[; {by}][: {reason}].',
+      next: 'Look at it: dreamnet dead-letter list --state any.',
+    },
+  ],
 ];
 
 const byAgent: Wording = {
@@ -253,6 +290,9 @@ function linkOf(event: LoggedEvent, values: Values, baseUrl: string): string | n
   if (approvalId !== undefined && idShape.test(approvalId)) return `${baseUrl}/v1/approvals/${approvalId}`;
   if (taskId !== undefined && idShape.test(taskId)) return `${baseUrl}/v1/tasks/${taskId}`;
   if (event.type.startsWith('kill-switch.')) return `${baseUrl}/v1/kill-switch`;
+  if (event.type.startsWith('bus.dead-letters.')) return `${baseUrl}/v1/dead-letters/summary`;
+  if (values.redriveId !== undefined && idShape.test(values.redriveId))
+    return `${baseUrl}/v1/redrives/${values.redriveId}`;
   const channelId = wordOf(event.payload.channelId);
   return channelId !== null && idShape.test(channelId) ? `${baseUrl}/v1/channels/${channelId}` : null;
 }

@@ -15,6 +15,7 @@ import {
   listStrandedNotifications,
   listUnstartedNotifications,
 } from '../db/notifications.ts';
+import { listLiveRedrives } from '../db/redrives.ts';
 import { listSubscriptions } from '../db/subscriptions.ts';
 import { cancelTask } from '../db/task-end.ts';
 import { getTask, listUnstartedTasks } from '../db/tasks.ts';
@@ -104,6 +105,7 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
     await each(await deps.runs.listBrokenTaskRuns(), closeBroken, warn);
     const owned = (await listSubscriptions(db)).filter(({ enabled }) => enabled);
     await each(owned, ({ key }) => deps.runs.startSubscription(key), warn);
+    await each(await listLiveRedrives(db, graceMs, batch), (row) => deps.runs.startRedrive(row), warn);
     await each(
       await listStrandedNotifications(db, strandedMs, batch),
       (notificationId) =>

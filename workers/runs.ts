@@ -11,6 +11,7 @@ import {
   haloWorkflowId,
   messageNames,
   notificationWorkflowId,
+  redriveWorkflowId,
   type RunDescription,
   runAttributes,
   runSummary,
@@ -20,8 +21,9 @@ import {
   taskWorkflowId,
   workflowTaskTimeoutMs,
 } from '../domain/names.ts';
+import { redriveSummary } from '../domain/redrive.ts';
 import type { Refusal } from '../domain/refusal.ts';
-import type { haloLoop, notification, subscription, task } from '../workflows/index.ts';
+import type { haloLoop, notification, redrive, subscription, task } from '../workflows/index.ts';
 
 const deadlineMs = 5_000;
 
@@ -47,6 +49,8 @@ export type StartableTask = {
 };
 
 export type StartableNotification = { id: string; title: string; channelId: string; severity: string };
+
+export type StartableRedrive = { id: string; total: number; state: string };
 
 /** What a run says to a request it was sent. */
 type RunAnswer = { accepted: true } | ({ accepted: false } & Refusal);
@@ -122,6 +126,26 @@ export function createRuns(client: Client) {
       } catch (error) {
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       }
+    },
+
+    /** A run that was ended in Temporal itself is started again: who wants it to end cancels the redrive. */
+    async startRedrive(row: StartableRedrive): Promise<void> {
+      await within(() =>
+        client.workflow.start<typeof redrive>('redrive', {
+          workflowId: redriveWorkflowId(row.id),
+          taskQueue: taskQueues.main,
+          args: [{ redriveId: row.id }],
+          workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+          ...described({
+            summary: redriveSummary(row.total),
+            kind: 'redrive',
+            entity: row.id,
+            state: row.state,
+            severity: 'info',
+            subsystem: 'bus',
+          }),
+        }),
+      );
     },
 
     /** Hands a batch of events to HALO as one trigger. */

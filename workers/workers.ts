@@ -15,6 +15,7 @@ import {
 import { createProbeActivities } from '../activities/probes.ts';
 import { createSubscriptionRequestActivities } from '../activities/subscription-requests.ts';
 import { createRetentionActivities } from '../activities/retention.ts';
+import { createRedriveActivities } from '../activities/redrives.ts';
 import { createSubscriptionActivities } from '../activities/subscriptions.ts';
 import { createTaskActivities } from '../activities/tasks.ts';
 import type { Database } from '../db/client.ts';
@@ -26,6 +27,7 @@ import { taskQueues } from '../domain/names.ts';
 import { refuse } from '../domain/refusal.ts';
 import { haloSubscription, notifySubscription } from '../domain/subscription.ts';
 import { workflowBundle } from './bundle.ts';
+import { watchDeadLetters } from './dead-letters.ts';
 import { translateFailures } from './failures.ts';
 import { enforceKillSwitch } from './kill-switch.ts';
 import { createHandlers } from './handlers.ts';
@@ -105,6 +107,7 @@ export async function startWorkers(
         ...createNotificationEndActivities({ database }),
         ...createSubscriptionRequestActivities({ database }),
         ...createRetentionActivities({ database }),
+        ...createRedriveActivities({ database }),
       },
       maxCachedWorkflows: config.DREAMNET_MAX_CACHED_WORKFLOWS,
       // After kill -9 the next decision otherwise waits 10 s for the dead worker's sticky queue.
@@ -153,11 +156,20 @@ export async function startWorkers(
   await ensureRetention(deps.client);
   const relay = startRelay({ database, runs, log: logger });
   const killSwitch = enforceKillSwitch({ database, runs, log: logger });
+  const deadLetters = watchDeadLetters({
+    database,
+    limits: {
+      open: config.DREAMNET_DEAD_LETTERS_OPEN_LIMIT,
+      growth: config.DREAMNET_DEAD_LETTERS_GROWTH_LIMIT,
+      cooldownMs: config.DREAMNET_DEAD_LETTERS_COOLDOWN_MS,
+    },
+    log: logger,
+  });
   const ended = Promise.all(workers.map((worker) => worker.run())).then(() => undefined);
   return {
     ended,
     async stop() {
-      await Promise.all([relay.stop(), killSwitch.stop()]);
+      await Promise.all([relay.stop(), killSwitch.stop(), deadLetters.stop()]);
       for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
       await ended;
     },

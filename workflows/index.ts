@@ -4,5 +4,6 @@ export { haloLoop } from './halo-loop.ts';
 export { notification } from './notification.ts';
 export { probeRun } from './probe-run.ts';
 export { retention } from './retention.ts';
+export { redrive } from './redrive.ts';
 export { subscription } from './subscription.ts';
 export { task } from './task.ts';

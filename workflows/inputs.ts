@@ -12,3 +12,4 @@ export type HaloCycleInput = {
 export type ProbeRunInput = { probeId: string };
 export type NotificationInput = { notificationId: string };
 export type SubscriptionInput = { key: string };
+export type RedriveInput = { redriveId: string };

@@ -2,6 +2,7 @@ import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { ApprovalMessage, DecisionOutcome } from '../domain/approval.ts';
 import type { CycleMode, HaloLoopState, HaloTrigger } from '../domain/halo.ts';
 import { messageNames } from '../domain/names.ts';
+import type { RedriveProgress } from '../domain/redrive.ts';
 import type { Refusal } from '../domain/refusal.ts';
 import type { TaskState } from '../domain/task.ts';
 
@@ -69,3 +70,7 @@ export type SubscriptionRunState = {
   waitingFor: string;
 };
 export const subscriptionStateQuery = defineQuery<SubscriptionRunState>(messageNames.subscriptionState);
+/** Tells a redrive to look whether it was cancelled. It proves nothing: the run asks the record. */
+export const redriveCancelledSignal = defineSignal(messageNames.redriveCancelled);
+/** Where a redrive stood when it looked last; null before its first look. */
+export const redriveProgressQuery = defineQuery<RedriveProgress | null>(messageNames.redriveProgress);

@@ -83,6 +83,44 @@ CREATE TABLE "retention_rules" (
 	"applied" jsonb
 );
 --> statement-breakpoint
+CREATE TABLE "dead_letter_alerts" (
+	"subscription" text PRIMARY KEY NOT NULL,
+	"raised" integer NOT NULL,
+	"because" text NOT NULL,
+	"raised_at" timestamp (3) with time zone NOT NULL,
+	"cleared_at" timestamp (3) with time zone
+);
+--> statement-breakpoint
+CREATE TABLE "redrive_items" (
+	"redrive_id" text NOT NULL,
+	"dead_letter_id" text NOT NULL,
+	"delivery_id" text NOT NULL,
+	"place" integer NOT NULL,
+	"state" text NOT NULL,
+	"is_canary" boolean DEFAULT false NOT NULL,
+	"because" text,
+	"released_at" timestamp (3) with time zone,
+	"ended_at" timestamp (3) with time zone,
+	CONSTRAINT "redrive_items_redrive_id_dead_letter_id_pk" PRIMARY KEY("redrive_id","dead_letter_id")
+);
+--> statement-breakpoint
+CREATE TABLE "redrives" (
+	"id" text PRIMARY KEY NOT NULL,
+	"requested_by" text NOT NULL,
+	"reason" text,
+	"filter" jsonb,
+	"state" text NOT NULL,
+	"canary" boolean NOT NULL,
+	"per_minute" integer NOT NULL,
+	"total" integer NOT NULL,
+	"ended_because" text,
+	"cancelled_by" text,
+	"workflow_id" text NOT NULL,
+	"run_id" text,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"ended_at" timestamp (3) with time zone
+);
+--> statement-breakpoint
 CREATE TABLE "wormhole_results" (
 	"wormhole" text NOT NULL,
 	"event_id" text NOT NULL,
@@ -146,6 +184,7 @@ ALTER TABLE "subscriptions" ADD COLUMN "updated_at" timestamp (3) with time zone
 ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_subscription_subscriptions_key_fk" FOREIGN KEY ("subscription") REFERENCES "public"."subscriptions"("key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "subscription_consumers" ADD CONSTRAINT "subscription_consumers_subscription_subscriptions_key_fk" FOREIGN KEY ("subscription") REFERENCES "public"."subscriptions"("key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "subscription_lanes" ADD CONSTRAINT "subscription_lanes_subscription_subscriptions_key_fk" FOREIGN KEY ("subscription") REFERENCES "public"."subscriptions"("key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "redrive_items" ADD CONSTRAINT "redrive_items_redrive_id_redrives_id_fk" FOREIGN KEY ("redrive_id") REFERENCES "public"."redrives"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "wormhole_results" ADD CONSTRAINT "wormhole_results_wormhole_wormholes_id_fk" FOREIGN KEY ("wormhole") REFERENCES "public"."wormholes"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "wormhole_windows" ADD CONSTRAINT "wormhole_windows_wormhole_wormholes_id_fk" FOREIGN KEY ("wormhole") REFERENCES "public"."wormholes"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "dead_letters_by_creation" ON "dead_letters" USING btree ("created_at","id");--> statement-breakpoint
@@ -157,6 +196,9 @@ CREATE INDEX "deliveries_by_event" ON "deliveries" USING btree ("event_id");--> 
 CREATE INDEX "deliveries_by_replay" ON "deliveries" USING btree ("replay_id","id") WHERE replay_id is not null;--> statement-breakpoint
 CREATE INDEX "deliveries_ended" ON "deliveries" USING btree ("ended_at") WHERE ended_at is not null;--> statement-breakpoint
 CREATE INDEX "event_schemas_enabled" ON "event_schemas" USING btree ("type") WHERE enabled;--> statement-breakpoint
+CREATE INDEX "redrive_items_by_state" ON "redrive_items" USING btree ("redrive_id","state","place");--> statement-breakpoint
+CREATE INDEX "redrives_by_creation" ON "redrives" USING btree ("created_at","id");--> statement-breakpoint
+CREATE INDEX "redrives_live" ON "redrives" USING btree ("created_at") WHERE state in ('canary', 'releasing');--> statement-breakpoint
 CREATE INDEX "wormhole_results_by_time" ON "wormhole_results" USING btree ("wormhole","at","event_id");--> statement-breakpoint
 CREATE INDEX "wormhole_results_ended" ON "wormhole_results" USING btree ("at");--> statement-breakpoint
 CREATE INDEX "wormhole_windows_ended" ON "wormhole_windows" USING btree ("ends_at");--> statement-breakpoint

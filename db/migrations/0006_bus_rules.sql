@@ -12,6 +12,9 @@ BEGIN
     -- wormholes
     GRANT SELECT, INSERT, UPDATE ON wormholes TO dreamnet_app;
     GRANT SELECT, INSERT, UPDATE, DELETE ON wormhole_results, wormhole_windows TO dreamnet_app;
+    -- dead-letters
+    GRANT SELECT, INSERT, UPDATE, DELETE ON redrives, redrive_items TO dreamnet_app;
+    GRANT SELECT, INSERT, UPDATE ON dead_letter_alerts TO dreamnet_app;
   END IF;
 END $$;
 --> statement-breakpoint

@@ -8,6 +8,7 @@ export * from './log.ts';
 export * from './retention.ts';
 export * from './shield.ts';
 export * from './notify.ts';
+export * from './redrives.ts';
 export * from './watch.ts';
 export * from './work.ts';
 export * from './wormholes.ts';

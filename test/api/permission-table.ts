@@ -102,6 +102,17 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'POST /v1/channels/{id}/test': ['admin'],
   'GET /v1/notifications': readers,
 
+  'GET /v1/dead-letters': readers,
+  'GET /v1/dead-letters/summary': readers,
+  'GET /v1/dead-letters/{id}': readers,
+  'POST /v1/dead-letters/redrive': workers,
+  'POST /v1/dead-letters/discard': workers,
+  'POST /v1/dead-letters/{id}/redrive': workers,
+  'POST /v1/dead-letters/{id}/discard': workers,
+  'GET /v1/redrives': readers,
+  'GET /v1/redrives/{id}': readers,
+  'POST /v1/redrives/{id}/cancel': workers,
+
   'GET /v1/principals': ['admin'],
   'POST /v1/principals': ['admin'],
   'GET /v1/principals/{id}': ['admin'],

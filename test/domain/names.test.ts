@@ -4,6 +4,7 @@ import {
   messageNames,
   probeScheduleId,
   probeWorkflowId,
+  redriveWorkflowId,
   runAttributes,
   runSummary,
   searchAttributes,
@@ -30,6 +31,7 @@ describe('names on the wire', () => {
     [probeWorkflowId('prb_1', 'x'), 'probe/prb_1/x'],
     [probeScheduleId('prb_1'), 'probe-schedule/prb_1'],
     [subscriptionWorkflowId('halo'), 'subscription/halo'],
+    [redriveWorkflowId('rdr_1'), 'redrive/rdr_1'],
   ])('%s', (made, expected) => {
     expect(made).toBe(expected);
   });
@@ -57,6 +59,8 @@ describe('names on the wire', () => {
         haloPause: 'setPaused',
         haloState: 'loopState',
         cycleState: 'cycleState',
+        redriveCancelled: 'redriveCancelled',
+        redriveProgress: 'redriveProgress',
       },
     });
   });

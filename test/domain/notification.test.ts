@@ -30,6 +30,12 @@ const told = (type: string, payload: LoggedEvent['payload'], facts = nothing) =>
 };
 
 const underStars = [eventTypes.killSwitchEngaged, eventTypes.killSwitchReleased, eventTypes.threatRaised];
+const ofDeadLetters = [
+  eventTypes.deadLettersSettled,
+  eventTypes.redriveEnded,
+  eventTypes.deadLetterRedriven,
+  eventTypes.deadLetterDiscarded,
+];
 const restart = {
   approvalId: 'apr_1',
   taskId: 'tsk_1',
@@ -39,7 +45,7 @@ const restart = {
 };
 
 describe('what people are told', () => {
-  test.each([...defaultTopics.filter((topic) => !topic.endsWith('*')), ...underStars])(
+  test.each([...defaultTopics.filter((topic) => !topic.endsWith('*')), ...underStars, ...ofDeadLetters])(
     'of %s has words and a next step',
     (type) => {
       const { title, text, fields } = told(type, restart);
@@ -76,6 +82,29 @@ describe('what people are told', () => {
     expect(notice.title).toBe('Task failed: Restart');
     expect(notice.text).toContain('for probe:shop');
     expect(notice.fields).toContainEqual({ name: 'Attempt', value: '2' });
+  });
+
+  test('of growing dead letters says where, how many, and what to do', () => {
+    const payload = { subscription: 'shop', open: 137, grown: 41, reason: '137 open (limit 100)' };
+    const notice = told(eventTypes.deadLettersGrowing, payload);
+    expect(notice).toMatchObject({
+      title: 'Dead letters grow: shop',
+      text: expect.stringMatching(
+        /^Deliveries fail for good: 137 open \(limit 100\)\. .*dead-letter summary/,
+      ),
+      link: `${base}/v1/dead-letters/summary`,
+    });
+    expect(notice.fields).toContainEqual({ name: 'Subscription', value: 'shop' });
+    expect(notice.fields).toContainEqual({ name: 'Open dead letters', value: '137' });
+  });
+
+  test('of a redrive that was stopped says why and leads to it', () => {
+    const payload = { redriveId: 'rdr_1', state: 'stopped', reason: 'The canary failed again' };
+    expect(told(eventTypes.redriveEnded, payload)).toMatchObject({
+      title: 'Redrive ended: rdr_1',
+      text: expect.stringContaining('The canary failed again'),
+      link: `${base}/v1/redrives/rdr_1`,
+    });
   });
 
   test('names people, not their ids', () => {

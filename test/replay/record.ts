@@ -25,12 +25,14 @@ import {
   haloTriggerSignal,
   holdSignal,
   pauseSignal,
+  redriveCancelledSignal,
   releaseSignal,
   resumeSignal,
   rewindSignal,
   type TaskRunState,
 } from '../../workflows/messages.ts';
 import { anIssue, fakeHalo } from '../support/halo-record.ts';
+import { fakeRedrive } from '../support/redrive-record.ts';
 import { fakeRecord, outcomeUnknown } from '../support/task-record.ts';
 import { aQueue, createWorker } from '../support/worker.ts';
 
@@ -85,6 +87,26 @@ function stoppedScenario(): Scenario {
     isEngaged = true;
     await handle.signal(holdSignal);
   });
+}
+
+/** A person cancels a redrive between two releases; the signal before that is forged. */
+function cancelledRedrive(): Scenario {
+  const record = fakeRedrive({ total: 100, canary: false, perMinute: 6 });
+  return {
+    activities: () => record.activities,
+    args: [{ redriveId: 'rdr_1' }],
+    act: async (handle) => {
+      while (record.progress().waiting === 100) await sleep(50);
+      await handle.signal(redriveCancelledSignal);
+      await sleep(1_000);
+      record.cancel();
+      await handle.signal(redriveCancelledSignal);
+    },
+  };
+}
+
+function redriveScenario(script: Parameters<typeof fakeRedrive>[0]): Scenario {
+  return { activities: () => fakeRedrive(script).activities, args: [{ redriveId: 'rdr_1' }] };
 }
 
 const found = (analyzer: AnalyzerName): Issue[] => (analyzer === 'endpoint-health' ? [anIssue()] : []);
@@ -261,6 +283,13 @@ const scenarios: Record<string, Scenario> = {
     },
     args: [{ notificationId: 'ntf_1' }],
   },
+  'redrive.done': redriveScenario({ total: 40, perMinute: 6_000, looks: 2 }),
+  'redrive.canary-fails': redriveScenario({ total: 40, looks: 2, ends: () => 'failed' }),
+  'redrive.too-many-fail': redriveScenario({
+    ...{ total: 1_000, perMinute: 600 },
+    ends: (place) => (place % 2 === 1 ? 'failed' : 'completed'),
+  }),
+  'redrive.cancelled': cancelledRedrive(),
   auditAnchor: {
     activities: () => ({ anchorAudit: () => ({ anchored: 7, written: 1 }) }),
     args: [],

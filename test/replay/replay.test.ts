@@ -28,6 +28,8 @@ describe('recorded histories', () => {
     'notification',
     'auditAnchor',
     'retention',
+    ...['haloLoop', 'haloCycle', 'task', 'probeRun', 'subscription', 'notification', 'auditAnchor'],
+    ...['redrive'],
   ])('%s has at least one', (workflow) => {
     expect(histories.filter((name) => name.startsWith(`${workflow}.`))).not.toEqual([]);
   });
@@ -58,6 +60,12 @@ describe('recorded histories', () => {
   test.each(['removed', 'step-fails'])('the %s end of the retention has one', (scenario) => {
     expect(histories).toContainEqual(expect.stringMatching(`^retention\\.${scenario}\\.v\\d+\\.json$`));
   });
+  test.each(['done', 'canary-fails', 'too-many-fail', 'cancelled'])(
+    'the %s end of a redrive has one',
+    (scenario) => {
+      expect(histories).toContainEqual(expect.stringMatching(`^redrive\\.${scenario}\\.v\\d+\\.json$`));
+    },
+  );
 
   test.each(histories)('%s replays on this code', async (name) => {
     await expect(replay(read(name))).resolves.toBeUndefined();

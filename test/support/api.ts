@@ -38,6 +38,9 @@ export type FakeTemporal = TemporalPort & {
   /** Runs that were told to look for a kill switch. */
   held: string[];
   sent: string[];
+  redriven: string[];
+  /** Redrives whose run was told to look at the record. */
+  nudged: string[];
   /** What the run of a notification does; nothing by default. */
   send: (notificationId: string) => Promise<unknown>;
   /** Every call fails as it does while Temporal is down. */
@@ -58,6 +61,8 @@ export function fakeTemporal(): FakeTemporal {
     schedules: [],
     held: [],
     sent: [],
+    redriven: [],
+    nudged: [],
     send: () => Promise.resolve(),
     down: false,
     answer: () => Promise.resolve({ silent: 'not-found' }),
@@ -98,6 +103,15 @@ export function fakeTemporal(): FakeTemporal {
       up();
       fake.sent.push(start.notificationId);
       await fake.send(start.notificationId);
+    },
+    async startRedrive({ redriveId }) {
+      up();
+      fake.redriven.push(redriveId);
+      return { runId: `run-of-${redriveId}` };
+    },
+    async signalRedrive(redriveId) {
+      up();
+      fake.nudged.push(redriveId);
     },
     async putProbeSchedule(wanted) {
       up();

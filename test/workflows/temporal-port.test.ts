@@ -7,6 +7,7 @@ import {
   haloWorkflowId,
   messageNames,
   probeScheduleId,
+  redriveWorkflowId,
   taskQueues,
   taskWorkflowId,
 } from '../../domain/names.ts';
@@ -80,6 +81,25 @@ describe('without a worker', () => {
     expect(signals.map(({ signalName }) => signalName)).toEqual([messageNames.hold]);
     await client.workflow.getHandle(workflowId).terminate();
     await expect(port.signalHold(workflowId)).rejects.toThrow();
+  });
+
+  test('a redrive is started once and told to look; one that was ended in Temporal is started again', async () => {
+    const start = { redriveId: newId('rdr'), total: 3, state: 'canary' };
+    const first = await port.startRedrive(start);
+    expect(await port.startRedrive(start)).toEqual(first);
+    const handle = client.workflow.getHandle(redriveWorkflowId(start.redriveId));
+    const seen = await handle.describe();
+    expect(seen.typedSearchAttributes.getAll().map(({ value }) => value)).toEqual(
+      expect.arrayContaining(['redrive', start.redriveId, 'canary', 'bus']),
+    );
+    await port.signalRedrive(start.redriveId);
+    const { events = [] } = await handle.fetchHistory();
+    const signals = (events ?? []).flatMap((event) => event.workflowExecutionSignaledEventAttributes ?? []);
+    expect(signals.map(({ signalName }) => signalName)).toEqual([messageNames.redriveCancelled]);
+    await handle.terminate();
+    expect((await port.startRedrive(start)).runId).not.toBe(first.runId);
+    await handle.terminate();
+    await expect(port.signalRedrive(newId('rdr'))).rejects.toThrow();
   });
 
   test('an update ends at its deadline, and a run that is not there is said at once', async () => {
