@@ -2,14 +2,11 @@ import { Context } from '@temporalio/activity';
 import type { Database } from '../db/client.ts';
 import { hasHiddenAfter, type Position, readAfter } from '../db/events.ts';
 import { moveCursor, takeLease } from '../db/subscriptions.ts';
-import type { LoggedEvent } from '../domain/events.ts';
 import { DomainError, refuse } from '../domain/refusal.ts';
 import { matchesEvent } from '../domain/subscription.ts';
+import type { EventHandlers } from './event-handlers.ts';
 
 export type SubscriptionActivities = ReturnType<typeof createSubscriptionActivities>;
-
-/** Called with events in log order, at least once each: a handler is idempotent by event id. */
-export type EventHandler = (events: LoggedEvent[]) => Promise<void>;
 
 export type Wakeups = {
   /** How many announcements there were so far: taken before reading, so that none is missed in between. */
@@ -18,7 +15,7 @@ export type Wakeups = {
   after(mark: number, ms: number, signal: AbortSignal): Promise<'announced' | 'timeout'>;
 };
 
-type Deps = { database: Database; handlers: Record<string, EventHandler>; wakeups: Wakeups; turnMs: number };
+type Deps = { database: Database; handlers: EventHandlers; wakeups: Wakeups; turnMs: number };
 
 const batchSize = 500;
 const slowPollMs = 1_000;
@@ -48,8 +45,8 @@ export function createSubscriptionActivities({ database, handlers, wakeups, turn
       const signal = context.cancellationSignal;
       const lease = await takeLease(log, input.key);
       if (lease === null) return { ended: 'switched-off', delivered: 0 };
-      const handle = handlers[lease.handler];
-      if (handle === undefined)
+      const handler = handlers[lease.handler];
+      if (handler === undefined)
         throw new DomainError(refuse('NOT_FOUND', `This worker has no handler ${lease.handler}.`));
       const until = Date.now() + turnMs;
       let { cursor } = lease;
@@ -64,7 +61,11 @@ export function createSubscriptionActivities({ database, handlers, wakeups, turn
           continue;
         }
         const matching = batch.filter((event) => matchesEvent(lease.match, event));
-        if (matching.length > 0) await handle(matching);
+        if (matching.length > 0)
+          await handler.deliver(
+            matching.map((event) => ({ event, part: '', attempt: 1, replay: null })),
+            { subscription: input.key, config: lease.config, signal },
+          );
         const to = { tx: last.tx, seq: last.seq };
         const kept = await moveCursor(log, {
           key: input.key,

@@ -25,15 +25,11 @@ export async function readNoticeFacts(
   return { subjects, names: await principalNames(db, wanted.personIds) };
 }
 
-export type QueuedNotification = { id: string; title: string; channelId: string; severity: string };
-
 /**
- * Turns notices into notifications of the channels that want them, in one statement. An event that was handled before
- * adds nothing. Within a channel's cooldown one of a key goes out; the others are kept as suppressed, and the next
- * that goes out tells how many they were.
+ * Which channels want these notices, as `judged`. An event that was handled before is left out. Within a channel's
+ * cooldown one of a key goes out and the others are held.
  */
-export async function queueNotifications(log: Sql, notices: Notice[]): Promise<QueuedNotification[]> {
-  if (notices.length === 0) return [];
+function judge(log: Sql, notices: Notice[]) {
   const rows = notices.map((notice, place) => ({
     place,
     event_id: notice.eventId,
@@ -48,14 +44,14 @@ export async function queueNotifications(log: Sql, notices: Notice[]): Promise<Q
     everyone: notice.everyone,
     about_channel: notice.aboutChannel,
   }));
-  return log<QueuedNotification[]>`
-    with stated as (
+  return log`
+    stated as (
       select * from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as s(
         place int, event_id text, topic text, severity text, rank int, dedupe_key text, title text, text text,
         fields jsonb, link text, everyone boolean, about_channel text)
     ),
     wanted as (
-      select s.*, c.id as channel_id, c.cooldown_ms,
+      select s.*, c.id as channel_id, c.name as channel, c.cooldown_ms,
              'ntf_' || left(encode(sha256(convert_to(c.id || '|' || s.event_id, 'UTF8')), 'hex'), 32) as id
       from stated s join channels c on c.enabled and c.id is distinct from s.about_channel
       where s.everyone or (
@@ -84,7 +80,19 @@ export async function queueNotifications(log: Sql, notices: Notice[]): Promise<Q
       select f.*, not f.everyone and f.cooldown_ms > 0 and (coalesce(f.is_cooling, false) or f.nth > 1) as is_held,
              case when coalesce(f.is_cooling, false) or f.nth = 1 then f.shown_id else f.first_id end as before_id
       from fresh f
-    ),
+    )`;
+}
+
+export type QueuedNotification = { id: string; title: string; channelId: string; severity: string };
+
+/**
+ * Turns notices into notifications of the channels that want them, in one statement. What is held is kept as
+ * suppressed, and the next that goes out tells how many they were.
+ */
+export async function queueNotifications(log: Sql, notices: Notice[]): Promise<QueuedNotification[]> {
+  if (notices.length === 0) return [];
+  return log<QueuedNotification[]>`
+    with ${judge(log, notices)},
     added as (
       insert into notifications (id, channel_id, event_id, topic, dedupe_key, title, text, fields, link, severity, state,
                                  suppressed_because, folded_into, more, workflow_id, ended_at)
@@ -102,4 +110,14 @@ export async function queueNotifications(log: Sql, notices: Notice[]): Promise<Q
       returning id, title, channel_id, severity, state
     )
     select id, title, channel_id as "channelId", severity from added where state = 'queued'`;
+}
+
+export type PreviewedNotification = { eventId: string; channel: string; isHeld: boolean };
+
+/** Who would be told, by the state of now; nothing is written. */
+export async function previewNotifications(log: Sql, notices: Notice[]): Promise<PreviewedNotification[]> {
+  if (notices.length === 0) return [];
+  return log<PreviewedNotification[]>`
+    with ${judge(log, notices)}
+    select j.event_id as "eventId", j.channel, j.is_held as "isHeld" from judged j order by j.place, j.channel`;
 }

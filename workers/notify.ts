@@ -1,8 +1,8 @@
 import type { Logger } from '@temporalio/worker';
-import type { EventHandler } from '../activities/subscriptions.ts';
 import type { Database } from '../db/client.ts';
-import { queueNotifications, readNoticeFacts } from '../db/notification-queue.ts';
-import { noticeOf, personIdsOf, subjectIdsOf } from '../domain/notification.ts';
+import { previewNotifications, queueNotifications, readNoticeFacts } from '../db/notification-queue.ts';
+import { type Delivery, type EventHandler, nothingFailed } from '../domain/delivery.ts';
+import { type Notice, noticeOf, personIdsOf, subjectIdsOf } from '../domain/notification.ts';
 import type { Runs } from './runs.ts';
 
 /** The rest of a flood is left to the relay, which takes its time. */
@@ -17,22 +17,43 @@ export function createNotifyHandler(deps: {
   log: Logger;
 }): EventHandler {
   const { database, runs, baseUrl, log } = deps;
-  return async (events) => {
-    const told = events.filter(({ type }) => !type.startsWith('notification.'));
-    if (told.length === 0) return;
+
+  async function noticesOf(deliveries: Delivery[]): Promise<Notice[]> {
+    const told = deliveries.map(({ event }) => event).filter(({ type }) => !type.startsWith('notification.'));
+    if (told.length === 0) return [];
     const facts = await readNoticeFacts(database, {
       subjectIds: told.flatMap(subjectIdsOf),
       personIds: told.flatMap(personIdsOf),
     });
-    const notices = told.map((event) => noticeOf(event, facts, baseUrl)).filter((notice) => notice !== null);
-    const queued = await queueNotifications(database.log, notices);
-    const started = await Promise.allSettled(
-      queued.slice(0, startAtOnce).map((row) => runs.startNotification(row)),
-    );
-    const failed = started.find((result) => result.status === 'rejected');
-    if (failed !== undefined)
-      log.warn('The relay will start the notifications', {
-        error: failed.reason instanceof Error ? failed.reason.message : String(failed.reason),
+    return told.map((event) => noticeOf(event, facts, baseUrl)).filter((notice) => notice !== null);
+  }
+
+  return {
+    async deliver(deliveries) {
+      const queued = await queueNotifications(database.log, await noticesOf(deliveries));
+      const started = await Promise.allSettled(
+        queued.slice(0, startAtOnce).map((row) => runs.startNotification(row)),
+      );
+      const failed = started.find((result) => result.status === 'rejected');
+      if (failed !== undefined)
+        log.warn('The relay will start the notifications', {
+          error: failed.reason instanceof Error ? failed.reason.message : String(failed.reason),
+        });
+      return nothingFailed;
+    },
+
+    async preview(deliveries) {
+      const told = await previewNotifications(database.log, await noticesOf(deliveries));
+      return deliveries.map(({ event, part }) => {
+        const channels = told.filter(({ eventId }) => eventId === event.id);
+        const names = channels.map(({ channel, isHeld }) => (isHeld ? `${channel} (held back)` : channel));
+        return {
+          eventId: event.id,
+          part,
+          would: names.length === 0 ? 'tell nobody' : `tell ${names.join(', ')}`,
+          detail: { channels },
+        };
       });
+    },
   };
 }

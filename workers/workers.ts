@@ -25,7 +25,7 @@ import { haloSubscription, notifySubscription } from '../domain/subscription.ts'
 import { workflowBundle } from './bundle.ts';
 import { translateFailures } from './failures.ts';
 import { enforceKillSwitch } from './kill-switch.ts';
-import { createNotifyHandler } from './notify.ts';
+import { createHandlers } from './handlers.ts';
 import { startRelay } from './relay.ts';
 import { createRuns } from './runs.ts';
 import { ensureAuditAnchors } from './schedules.ts';
@@ -128,15 +128,12 @@ export async function startWorkers(
       taskQueue: taskQueues.bus,
       activities: createSubscriptionActivities({
         database,
-        handlers: {
-          [haloSubscription.handler]: (events) => runs.triggerHalo(events),
-          [notifySubscription.handler]: createNotifyHandler({
-            database,
-            runs,
-            baseUrl: config.DREAMNET_PUBLIC_URL.replace(/\/+$/, ''),
-            log: logger,
-          }),
-        },
+        handlers: createHandlers({
+          database,
+          runs,
+          baseUrl: config.DREAMNET_PUBLIC_URL.replace(/\/+$/, ''),
+          log: logger,
+        }),
         wakeups: await listenForEvents(database.log),
         turnMs: consumerTurnMs,
       }),

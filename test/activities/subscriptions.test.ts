@@ -1,14 +1,10 @@
 import { ActivityCancellationDetails, CancelledFailure } from '@temporalio/common';
 import { beforeAll, describe, expect, test } from 'vitest';
-import {
-  createSubscriptionActivities,
-  type EventHandler,
-  type TurnEnd,
-  type Wakeups,
-} from '../../activities/subscriptions.ts';
+import { createSubscriptionActivities, type TurnEnd, type Wakeups } from '../../activities/subscriptions.ts';
 import { appendEvents } from '../../db/events.ts';
 import { newId } from '../../db/ids.ts';
 import { ensureSubscription, listLanes, takeLease } from '../../db/subscriptions.ts';
+import { nothingFailed } from '../../domain/delivery.ts';
 import type { EventInput, LoggedEvent } from '../../domain/events.ts';
 import { haloSubscription } from '../../domain/subscription.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -31,16 +27,20 @@ const restless: Wakeups = {
 };
 
 /** A subscription like HALO's, and a consumer of it that notes what it was given. */
-async function aConsumer(onBatch: EventHandler = () => Promise.resolve(), turnMs = 60_000) {
+async function aConsumer(onBatch: () => Promise<void> = () => Promise.resolve(), turnMs = 60_000) {
   const key = newId('sub');
   await ensureSubscription(database.log, { key, handler: 'note', match: haloSubscription.match });
   const delivered: LoggedEvent[] = [];
   const activities = createSubscriptionActivities({
     database,
     handlers: {
-      note: async (events) => {
-        await onBatch(events);
-        delivered.push(...events);
+      note: {
+        deliver: async (deliveries) => {
+          await onBatch();
+          delivered.push(...deliveries.map(({ event }) => event));
+          return nothingFailed;
+        },
+        preview: () => Promise.resolve([]),
       },
     },
     wakeups: restless,

@@ -1,0 +1,51 @@
+import type { Logger } from '@temporalio/worker';
+import { type EventHandlers, Unavailable } from '../activities/event-handlers.ts';
+import type { Database } from '../db/client.ts';
+import { type EventHandler, nothingFailed } from '../domain/delivery.ts';
+import { haloSubscription, notifySubscription } from '../domain/subscription.ts';
+import { createNotifyHandler } from './notify.ts';
+import type { Runs } from './runs.ts';
+
+export type HandlerDeps = {
+  database: Database;
+  runs: Pick<Runs, 'triggerHalo' | 'startNotification'>;
+  /** Where people reach the API: links begin with it. */
+  baseUrl: string;
+  log: Logger;
+};
+
+/** Every handler a subscription can name; one that is not here is refused when its consumer starts. */
+export function createHandlers(deps: HandlerDeps): EventHandlers {
+  return {
+    [haloSubscription.handler]: createHaloHandler(deps),
+    [notifySubscription.handler]: createNotifyHandler(deps),
+  };
+}
+
+/** Hands a batch to HALO as one trigger. HALO is woken or it is not: no event is to blame for a Temporal that is away. */
+export function createHaloHandler({ runs }: { runs: Pick<Runs, 'triggerHalo'> }): EventHandler {
+  return {
+    async deliver(deliveries) {
+      try {
+        await runs.triggerHalo(deliveries.map(({ event }) => event));
+      } catch (error) {
+        throw new Unavailable('HALO was not reached', { cause: error });
+      }
+      return nothingFailed;
+    },
+
+    preview(deliveries) {
+      return Promise.resolve(
+        deliveries.map(({ event, part }) => {
+          const urgent = event.severity === 'critical';
+          return {
+            eventId: event.id,
+            part,
+            would: urgent ? 'trigger a HALO cycle at once' : 'trigger a HALO cycle within the error window',
+            detail: { urgent, mode: 'full' },
+          };
+        }),
+      );
+    },
+  };
+}
