@@ -121,6 +121,16 @@ export const objectRules = {
   'POST /v1/channels/{id}/test': 'none',
   'GET /v1/notifications': 'none',
 
+  'POST /v1/subscriptions': 'none',
+  'GET /v1/subscriptions': 'none',
+  'GET /v1/subscriptions/{key}': 'none',
+  'PATCH /v1/subscriptions/{key}': 'none',
+  'DELETE /v1/subscriptions/{key}': 'none',
+  'POST /v1/subscriptions/{key}/secret': 'none',
+  'POST /v1/subscriptions/{key}/pause': 'none',
+  'POST /v1/subscriptions/{key}/resume': 'none',
+  'POST /v1/subscriptions/{key}/rewind': 'none',
+
   'GET /v1/control': 'none',
   'PATCH /v1/control/{cluster}': 'none',
   'GET /v1/tiers': 'none',

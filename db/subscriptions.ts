@@ -12,6 +12,11 @@ export async function listSubscriptions(db: Db): Promise<SubscriptionRow[]> {
   return db.select().from(subscriptions).orderBy(asc(subscriptions.key)).limit(1000);
 }
 
+export async function getSubscription(db: Db, key: string): Promise<SubscriptionRow | null> {
+  const [row] = await db.select().from(subscriptions).where(eq(subscriptions.key, key));
+  return row ?? null;
+}
+
 export async function listLanes(db: Db, key: string): Promise<LaneRow[]> {
   return db
     .select()

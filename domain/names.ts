@@ -64,6 +64,10 @@ export const messageNames = {
   haloPause: 'setPaused',
   haloState: 'loopState',
   cycleState: 'cycleState',
+  pause: 'pause',
+  resume: 'resume',
+  rewind: 'rewind',
+  subscriptionState: 'subscriptionState',
 } as const;
 
 export const haloWorkflowId = 'halo';

@@ -1,4 +1,5 @@
-import { isAtLeast, type LoggedEvent, type Severity } from './events.ts';
+import type { Strategy } from './delivery.ts';
+import { isAtLeast, type LoggedEvent, type Priority, type Severity } from './events.ts';
 
 export type EventMatch = {
   /** Exact types, or a prefix ending in `*`; an empty list matches every type. */
@@ -12,6 +13,19 @@ export type EventMatch = {
   /** An expression over the event that must be true (strategy filtered). */
   filter?: string;
 };
+
+/** Lanes of a priority subscription, drained in this order. */
+export const priorityLanes = ['critical', 'high', 'normal', 'low'] as const satisfies readonly Priority[];
+
+/** Most consumers that can share a balanced subscription. */
+export const maxConsumers = 16;
+
+/** What the consumers of a subscription read in order, each with a cursor of its own (BUS-066, BUS-067). */
+export function lanesOf(subscription: { strategy: Strategy; consumers: number }): string[] {
+  if (subscription.strategy === 'priority') return [...priorityLanes];
+  if (subscription.strategy !== 'balanced') return ['all'];
+  return Array.from({ length: subscription.consumers }, (_, share) => String(share));
+}
 
 /**
  * The bus wakes HALO on these four types at error or critical severity (LEDGER 1.2, K6). HALO's own events are
@@ -39,12 +53,19 @@ export const notifySubscription = {
   match: { types: [], minSeverity: 'info', excludeSourceTypes: [] } satisfies EventMatch,
 } as const;
 
+/** A source pattern is `type:id`, or the beginning of one with a `*` behind it. */
+export function matchesSource(pattern: string, event: Pick<LoggedEvent, 'sourceType' | 'sourceId'>): boolean {
+  return matchesType(pattern, `${event.sourceType}:${event.sourceId}`);
+}
+
 /** An event is delivered when type, severity and source all fit the subscription. */
 export function matchesEvent(
   match: EventMatch,
-  event: Pick<LoggedEvent, 'type' | 'severity' | 'sourceType'>,
+  event: Pick<LoggedEvent, 'type' | 'severity' | 'sourceType' | 'sourceId'>,
 ): boolean {
   if (match.excludeSourceTypes.includes(event.sourceType)) return false;
   if (!isAtLeast(event.severity, match.minSeverity)) return false;
+  const { sources = [] } = match;
+  if (sources.length > 0 && !sources.some((pattern) => matchesSource(pattern, event))) return false;
   return match.types.length === 0 || match.types.some((pattern) => matchesType(pattern, event.type));
 }

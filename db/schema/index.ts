@@ -6,5 +6,6 @@ export * from './kill-switch.ts';
 export * from './log.ts';
 export * from './shield.ts';
 export * from './notify.ts';
+export * from './subscription-starts.ts';
 export * from './watch.ts';
 export * from './work.ts';

@@ -80,6 +80,16 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'POST /v1/channels/{id}/test': ['admin'],
   'GET /v1/notifications': readers,
 
+  'POST /v1/subscriptions': ['admin'],
+  'GET /v1/subscriptions': readers,
+  'GET /v1/subscriptions/{key}': readers,
+  'PATCH /v1/subscriptions/{key}': ['admin'],
+  'DELETE /v1/subscriptions/{key}': ['admin'],
+  'POST /v1/subscriptions/{key}/secret': ['admin'],
+  'POST /v1/subscriptions/{key}/pause': workers,
+  'POST /v1/subscriptions/{key}/resume': workers,
+  'POST /v1/subscriptions/{key}/rewind': workers,
+
   'GET /v1/principals': ['admin'],
   'POST /v1/principals': ['admin'],
   'GET /v1/principals/{id}': ['admin'],

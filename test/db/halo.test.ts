@@ -122,6 +122,7 @@ describe('a cycle', () => {
           type: event.type,
           severity: event.severity as 'info',
           sourceType: event.source as 'halo',
+          sourceId: id,
         }),
       ).toBe(false);
   });

@@ -2,7 +2,12 @@ import { describe, expect, test } from 'vitest';
 import { severities, sourceTypes } from '../../domain/events.ts';
 import { type EventMatch, haloSubscription, matchesEvent } from '../../domain/subscription.ts';
 
-const failed = { type: 'api.endpoint.failed', severity: 'critical', sourceType: 'api' } as const;
+const failed = {
+  type: 'api.endpoint.failed',
+  severity: 'critical',
+  sourceType: 'api',
+  sourceId: 'prb_1',
+} as const;
 const open: EventMatch = { types: [], minSeverity: 'info', excludeSourceTypes: [] };
 
 describe('matchesEvent', () => {
@@ -18,6 +23,11 @@ describe('matchesEvent', () => {
     ['the severity itself', { minSeverity: 'critical' }, true],
     ['an excluded source', { excludeSourceTypes: ['api'] }, false],
     ['another excluded source', { excludeSourceTypes: ['halo'] }, true],
+    ['no source named', { sources: [] }, true],
+    ['the source itself', { sources: ['system:x', 'api:prb_1'] }, true],
+    ['all sources of a type', { sources: ['api:*'] }, true],
+    ['a source whose id only begins like it', { sources: ['api:prb'] }, false],
+    ['the same id of another type', { sources: ['system:prb_1'] }, false],
   ])('%s: %s', (_what, match, expected) => {
     expect(matchesEvent({ ...open, ...match }, failed)).toBe(expected);
   });
@@ -43,7 +53,9 @@ describe('what wakes HALO', () => {
 
   test.each(severities)('an event of HALO itself never does, even at severity %s (K7)', (severity) => {
     for (const type of [...haloSubscription.match.types, 'halo.weakpoint.critical'])
-      expect(matchesEvent(haloSubscription.match, { type, severity, sourceType: 'halo' })).toBe(false);
+      expect(matchesEvent(haloSubscription.match, { ...failed, type, severity, sourceType: 'halo' })).toBe(
+        false,
+      );
   });
 
   test.each(sourceTypes.filter((source) => source !== 'halo'))('an error of source %s does', (sourceType) => {

@@ -6,6 +6,7 @@ import { mintKey } from '../../api/keys.ts';
 import { createRefusalAudit } from '../../api/refusal-audit.ts';
 import { ProblemError } from '../../api/problems.ts';
 import type { RunAnswer, RunAsk, TaskStart, TemporalPort } from '../../api/temporal.ts';
+import type { SubscriptionAsk } from '../../api/temporal-subscriptions.ts';
 import type { Database } from '../../db/client.ts';
 import { newId } from '../../db/ids.ts';
 import { createSecretBox } from '../../db/sealed.ts';
@@ -38,6 +39,11 @@ export type FakeTemporal = TemporalPort & {
   /** Runs that were told to look for a kill switch. */
   held: string[];
   sent: string[];
+  /** Subscriptions whose run was started, and what they were told. */
+  subscriptions: string[];
+  told: SubscriptionAsk[];
+  /** What the run of a subscription does when it is told something; nothing by default. */
+  tell: (ask: SubscriptionAsk) => Promise<unknown>;
   /** What the run of a notification does; nothing by default. */
   send: (notificationId: string) => Promise<unknown>;
   /** Every call fails as it does while Temporal is down. */
@@ -58,6 +64,9 @@ export function fakeTemporal(): FakeTemporal {
     schedules: [],
     held: [],
     sent: [],
+    subscriptions: [],
+    told: [],
+    tell: () => Promise.resolve(),
     send: () => Promise.resolve(),
     down: false,
     answer: () => Promise.resolve({ silent: 'not-found' }),
@@ -98,6 +107,15 @@ export function fakeTemporal(): FakeTemporal {
       up();
       fake.sent.push(start.notificationId);
       await fake.send(start.notificationId);
+    },
+    async startSubscription(key) {
+      up();
+      fake.subscriptions.push(key);
+    },
+    async signalSubscription(ask) {
+      up();
+      fake.told.push(ask);
+      await fake.tell(ask);
     },
     async putProbeSchedule(wanted) {
       up();
