@@ -27,9 +27,11 @@ import { addNotificationRoutes } from './routes/notifications.ts';
 import { addControlRoutes } from './routes/control.ts';
 import { addBulkDecisionRoute } from './routes/bulk-decisions.ts';
 import { addDecisionRoutes } from './routes/decisions.ts';
+import { addEnvelopeRoute } from './routes/envelopes.ts';
 import { addEventRoutes } from './routes/events.ts';
 import { addHaloRoutes } from './routes/halo.ts';
 import { addKillSwitchRoutes } from './routes/kill-switch.ts';
+import { addMetricsRoute } from './routes/metrics.ts';
 import { addPolicyBackTestRoute } from './routes/policy-backtest.ts';
 import { addPolicyRoutes } from './routes/policies.ts';
 import { addProbeRoutes } from './routes/probes.ts';
@@ -58,20 +60,23 @@ export function createApp(deps: ApiDeps): Api {
   });
   const chain = createChain(app, deps);
   // The seed's order (K28). The envelope gives every answer its ids, so a refusal at any step has them.
-  app.use('*', envelope(deps));
+  app.use('*', envelope(deps, chain));
   app.use('*', watch(chain));
   app.use('*', cors(deps.http.corsOrigins));
   app.use('*', limitAddress(deps, chain));
   app.use('*', joinTrace());
-  app.use('/v1/*', authenticate(deps, chain));
-  app.use('/v1/*', refuseBlocked(deps, chain));
-  app.use('/v1/*', idempotent(deps, chain));
-  app.use('/v1/*', resolveTiers(deps, chain));
-  app.use('/v1/*', controlCore(deps, chain));
+  for (const guarded of ['/v1/*', '/metrics']) {
+    app.use(guarded, authenticate(deps, chain));
+    app.use(guarded, refuseBlocked(deps, chain));
+    app.use(guarded, idempotent(deps, chain));
+    app.use(guarded, resolveTiers(deps, chain));
+    app.use(guarded, controlCore(deps, chain));
+  }
   app.use('*', keepOutOfSearch());
   app.onError(handleError(deps));
 
   addSystemRoutes(app, deps);
+  addMetricsRoute(app, deps, chain);
   addEventRoutes(app, deps, chain);
   addTaskCreateRoute(app, deps);
   addTaskRoutes(app, deps);
@@ -88,6 +93,7 @@ export function createApp(deps: ApiDeps): Api {
   addAgentRoutes(app, deps);
   addChannelRoutes(app, deps);
   addNotificationRoutes(app, deps);
+  addEnvelopeRoute(app, deps, { compileFilter: null });
   addSubscriptionRoutes(app, deps, { compileFilter: null });
   addSubscriptionSecretRoute(app, deps);
   addSubscriptionActionRoutes(app, deps);

@@ -23,6 +23,7 @@ import { type ApiDocument, operationsOf } from './document.ts';
 export const objectRules = {
   'GET /healthz': 'none',
   'GET /readyz': 'none',
+  'GET /metrics': 'none',
   'GET /v1/status': 'whole',
   'GET /v1/me': 'none',
   'GET /v1/authorization': 'none',
@@ -30,6 +31,7 @@ export const objectRules = {
   'POST /v1/events': 'own-source',
   'GET /v1/events': 'none',
   'GET /v1/events/{id}': 'none',
+  'GET /v1/events/{id}/deliveries': 'none',
 
   'POST /v1/tasks': 'new-in-scope',
   'GET /v1/tasks': 'filtered',

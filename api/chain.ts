@@ -1,5 +1,6 @@
 import { createAddressOf } from './addresses.ts';
 import type { Api, ApiContext, ApiDeps } from './context.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
 import { createOperationOf, type OperationOf } from './operations.ts';
 import { describeError } from './problems.ts';
 import { createQuota, isRead, type Quota } from './quota.ts';
@@ -13,6 +14,7 @@ export type Chain = {
   settings: SettingsCache;
   quota: Quota;
   shield: Shield;
+  metrics: Metrics;
 };
 
 export function createChain(app: Api, deps: ApiDeps): Chain {
@@ -24,6 +26,7 @@ export function createChain(app: Api, deps: ApiDeps): Chain {
     settings,
     quota,
     shield: createShield(deps, quota, settings),
+    metrics: createMetrics(),
   };
 }
 

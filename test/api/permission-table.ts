@@ -80,6 +80,8 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'POST /v1/channels/{id}/test': ['admin'],
   'GET /v1/notifications': readers,
 
+  'GET /metrics': readers,
+  'GET /v1/events/{id}/deliveries': readers,
   'POST /v1/subscriptions': ['admin'],
   'GET /v1/subscriptions': readers,
   'GET /v1/subscriptions/{key}': readers,
