@@ -56,6 +56,11 @@ export const root: CommandDef = defineCommand({
       'What was sent, held back or given up',
       async () => (await import('./commands/notification.ts')).notificationCommands,
     ),
+    subscription: group(
+      'subscription',
+      'Who is handed which events',
+      async () => (await import('./commands/subscription.ts')).subscriptionCommands,
+    ),
     principal: group(
       'principal',
       'Who may hold keys',
