@@ -112,7 +112,7 @@ module.exports = {
       [
         folders('api', 'domain', 'db', 'workflows'),
         temporal('client', 'common', 'envconfig'),
-        packages('hono', '@hono/[^/]+', 'pino', 'jose', 'ipaddr\\.js'),
+        packages('hono', '@hono/[^/]+', 'pino', 'jose', 'ipaddr\\.js', 'prom-client'),
       ],
       { node: true },
     ),
@@ -121,6 +121,12 @@ module.exports = {
       packages('jose'),
       folders('api', 'test'),
       'Logins are checked where requests come in; nothing behind it sees a token.',
+    ),
+    onlyFrom(
+      'prom-client-only-in-api-metrics',
+      packages('prom-client'),
+      ['^api/metrics\\.ts$', folders('test')],
+      'What is measured, and under which labels, is read in one file.',
     ),
     typesOnly(
       'api-imports-workflows-as-types-only-but-for-messages',

@@ -1,40 +1,98 @@
 import { auditRefusal } from '../db/change.ts';
 import type { Database } from '../db/client.ts';
+import { getDecisionRequest, refuseRequest } from '../db/decision-requests.ts';
+import { actorOf, getPrincipal } from '../db/principals.ts';
+import { applyRequest } from '../db/subscription-request.ts';
+import { getSubscription } from '../db/subscriptions.ts';
+import { requirePermission } from '../domain/access.ts';
 import { storableText } from '../domain/json.ts';
+import { subscriptionWorkflowId } from '../domain/names.ts';
 import { refuse, type Refusal } from '../domain/refusal.ts';
-
-export type SubscriptionRequestInput = {
-  key: string;
-  action: 'pause' | 'resume' | 'rewind';
-  requestId: string;
-  opKey: string;
-};
-
-export type SubscriptionRequestAnswer = { accepted: true } | ({ accepted: false } & Refusal);
+import { type SubscriptionAction, subscriptionState } from '../domain/subscription-request.ts';
 
 export type SubscriptionRequestActivities = ReturnType<typeof createSubscriptionRequestActivities>;
 
+/** What the run of the subscription learns. */
+type RequestAnswer = { accepted: true } | ({ accepted: false } & Refusal);
+
+type Received = {
+  key: string;
+  action: SubscriptionAction;
+  /** As the signal carried it: anyone who reaches Temporal can send one of any shape. */
+  requestId: unknown;
+  opKey: string;
+};
+
 /**
- * Anyone who reaches Temporal can send the signal: it counts when its request is on record, open, and its author still
- * holds the permission. Nothing records such requests yet, so each is refused, and the audit says that it was tried.
+ * Pausing, resuming and rewinding as they reach the run of a subscription: a signal counts when its request is on record,
+ * open, for this very thing, and its author still holds the permission. Anything else is refused, and the audit says
+ * that it was tried.
  */
 export function createSubscriptionRequestActivities({ database }: { database: Database }) {
+  const { db } = database;
+
+  async function explain(key: string, action: SubscriptionAction): Promise<Refusal> {
+    const row = await getSubscription(db, key);
+    if (row === null) return refuse('NOT_FOUND', `There is no subscription ${key}.`);
+    const state = subscriptionState(row);
+    return refuse('CONFLICT', `Subscription ${key} is ${state}; it cannot be told to ${action}.`);
+  }
+
   return {
-    async applySubscriptionRequest(input: SubscriptionRequestInput): Promise<SubscriptionRequestAnswer> {
-      const { key, action, opKey } = input;
-      const refusal = refuse(
-        'FORBIDDEN',
-        `There is no recorded request to ${action} the subscription ${key}.`,
+    async applySubscriptionRequest({ key, action, requestId, opKey }: Received): Promise<RequestAnswer> {
+      async function refuseUnproven(refusal: Refusal): Promise<RequestAnswer> {
+        const audit = {
+          actor: 'unproven',
+          action: `subscription.${action}`,
+          subjectKind: 'subscription',
+          subjectId: key,
+        };
+        await auditRefusal(db, `${opKey}:refused`, audit, refusal);
+        return { accepted: false, ...refusal };
+      }
+
+      const id = typeof requestId === 'string' ? storableText(requestId) : '';
+      const request = await getDecisionRequest(db, id);
+      const workflowId = subscriptionWorkflowId(key);
+      if (
+        request?.source !== 'api' ||
+        request.action !== action ||
+        request.workflowId !== workflowId ||
+        (action === 'rewind' && request.content?.rewindTo === undefined)
+      )
+        return refuseUnproven(
+          refuse('FORBIDDEN', `There is no recorded request to ${action} subscription ${key}.`),
+        );
+      const { principalId, reason } = request;
+      const principal = await getPrincipal(db, principalId);
+      const missing =
+        principal?.status === 'active'
+          ? requirePermission(actorOf(principal), 'bus:operate')
+          : refuse('FORBIDDEN', `${principal?.name ?? principalId} is no principal that is active.`);
+      if (missing !== null) {
+        if (request.state !== 'open') return refuseUnproven(missing);
+        await refuseRequest(db, request, missing);
+        return { accepted: false, ...missing };
+      }
+      const rewindTo = request.content?.rewindTo ?? null;
+      const outcome = await applyRequest(db, {
+        key,
+        action,
+        requestId: id,
+        principalId,
+        reason,
+        rewindTo,
+        opKey,
+      });
+      if (outcome.status !== 'unchanged') return { accepted: true };
+      if ((await getDecisionRequest(db, id))?.state === 'open') {
+        const impossible = await explain(key, action);
+        await refuseRequest(db, request, impossible);
+        return { accepted: false, ...impossible };
+      }
+      return refuseUnproven(
+        refuse('CONFLICT', `The request to ${action} subscription ${key} was answered before.`),
       );
-      const audit = {
-        actor: 'unproven',
-        action: `subscription.${action}`,
-        subjectKind: 'subscription',
-        subjectId: key,
-        detail: { requestId: storableText(String(input.requestId)).slice(0, 200).toWellFormed() },
-      };
-      await auditRefusal(database.db, `${opKey}:refused`, audit, refusal);
-      return { accepted: false, ...refusal };
     },
   };
 }

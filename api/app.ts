@@ -1,4 +1,5 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
+import { compileFilter } from '../domain/event-filter.ts';
 import { refuse } from '../domain/refusal.ts';
 import { authenticate } from './auth.ts';
 import { createChain } from './chain.ts';
@@ -35,15 +36,20 @@ import { addDecisionRoutes } from './routes/decisions.ts';
 import { addEventIngestRoute } from './routes/event-ingest.ts';
 import { addEventSchemaRoutes } from './routes/event-schemas.ts';
 import { addEventTypeRoute } from './routes/event-types.ts';
+import { addEnvelopeRoute } from './routes/envelopes.ts';
 import { addEventRoutes } from './routes/events.ts';
 import { addHaloRoutes } from './routes/halo.ts';
 import { addKillSwitchRoutes } from './routes/kill-switch.ts';
+import { addMetricsRoute } from './routes/metrics.ts';
 import { addPolicyBackTestRoute } from './routes/policy-backtest.ts';
 import { addPolicyRoutes } from './routes/policies.ts';
 import { addProbeRoutes } from './routes/probes.ts';
 import { addRetentionRoutes } from './routes/retention.ts';
 import { addRedriveRoutes } from './routes/redrives.ts';
 import { addSecurityRoutes } from './routes/security.ts';
+import { addSubscriptionActionRoutes } from './routes/subscription-actions.ts';
+import { addSubscriptionSecretRoute } from './routes/subscription-secret.ts';
+import { addSubscriptionRoutes } from './routes/subscriptions.ts';
 import { addSystemRoutes } from './routes/system.ts';
 import { addTaskActionRoutes } from './routes/task-actions.ts';
 import { addTaskCreateRoute } from './routes/task-create.ts';
@@ -66,16 +72,18 @@ export function createApp(deps: ApiDeps): Api {
   const chain = createChain(app, deps);
   const schemas = createEventSchemas(deps.database);
   // The seed's order (K28). The envelope gives every answer its ids, so a refusal at any step has them.
-  app.use('*', envelope(deps));
+  app.use('*', envelope(deps, chain));
   app.use('*', watch(chain));
   app.use('*', cors(deps.http.corsOrigins));
   app.use('*', limitAddress(deps, chain));
   app.use('*', joinTrace());
-  app.use('/v1/*', authenticate(deps, chain));
-  app.use('/v1/*', refuseBlocked(deps, chain));
-  app.use('/v1/*', idempotent(deps, chain));
-  app.use('/v1/*', resolveTiers(deps, chain));
-  app.use('/v1/*', controlCore(deps, chain));
+  for (const guarded of ['/v1/*', '/metrics']) {
+    app.use(guarded, authenticate(deps, chain));
+    app.use(guarded, refuseBlocked(deps, chain));
+    app.use(guarded, idempotent(deps, chain));
+    app.use(guarded, resolveTiers(deps, chain));
+    app.use(guarded, controlCore(deps, chain));
+  }
   app.use('*', keepOutOfSearch());
   app.onError(handleError(deps));
 
@@ -85,6 +93,7 @@ export function createApp(deps: ApiDeps): Api {
   addEventSchemaRoutes(app, deps, schemas);
   addEventTypeRoute(app, deps);
   addRetentionRoutes(app, deps);
+  addMetricsRoute(app, deps, chain);
   addTaskCreateRoute(app, deps);
   addTaskRoutes(app, deps);
   addTaskActionRoutes(app, deps);
@@ -105,6 +114,10 @@ export function createApp(deps: ApiDeps): Api {
   addDeadLetterRoutes(app, deps);
   addDeadLetterActionRoutes(app, deps);
   addRedriveRoutes(app, deps);
+  addEnvelopeRoute(app, deps, { compileFilter });
+  addSubscriptionRoutes(app, deps, { compileFilter });
+  addSubscriptionSecretRoute(app, deps);
+  addSubscriptionActionRoutes(app, deps);
   addAccessRoutes(app, deps);
   addAuditRoutes(app, deps);
   addControlRoutes(app, deps, chain);

@@ -23,6 +23,7 @@ import { type ApiDocument, operationsOf } from './document.ts';
 export const objectRules = {
   'GET /healthz': 'none',
   'GET /readyz': 'none',
+  'GET /metrics': 'none',
   'GET /v1/status': 'whole',
   'GET /v1/me': 'none',
   'GET /v1/authorization': 'none',
@@ -41,6 +42,7 @@ export const objectRules = {
   'GET /v1/retention': 'none',
   'PUT /v1/retention': 'none',
   'POST /v1/retention/plan': 'none',
+  'GET /v1/events/{id}/deliveries': 'none',
 
   'POST /v1/tasks': 'new-in-scope',
   'GET /v1/tasks': 'filtered',
@@ -154,6 +156,15 @@ export const objectRules = {
   'GET /v1/redrives': 'none',
   'GET /v1/redrives/{id}': 'none',
   'POST /v1/redrives/{id}/cancel': 'none',
+  'POST /v1/subscriptions': 'none',
+  'GET /v1/subscriptions': 'none',
+  'GET /v1/subscriptions/{key}': 'none',
+  'PATCH /v1/subscriptions/{key}': 'none',
+  'DELETE /v1/subscriptions/{key}': 'none',
+  'POST /v1/subscriptions/{key}/secret': 'none',
+  'POST /v1/subscriptions/{key}/pause': 'none',
+  'POST /v1/subscriptions/{key}/resume': 'none',
+  'POST /v1/subscriptions/{key}/rewind': 'none',
 
   'GET /v1/control': 'none',
   'PATCH /v1/control/{cluster}': 'none',

@@ -1,6 +1,7 @@
 import { createAddressOf } from './addresses.ts';
 import { createCache } from './cache.ts';
 import type { Api, ApiContext, ApiDeps } from './context.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
 import { createOperationOf, type OperationOf } from './operations.ts';
 import { describeError } from './problems.ts';
 import { createQuota, isRead, type Quota } from './quota.ts';
@@ -14,6 +15,7 @@ export type Chain = {
   settings: SettingsCache;
   quota: Quota;
   shield: Shield;
+  metrics: Metrics;
 };
 
 export function createChain(app: Api, deps: ApiDeps): Chain {
@@ -25,6 +27,7 @@ export function createChain(app: Api, deps: ApiDeps): Chain {
     settings,
     quota,
     shield: createShield(deps, quota, settings),
+    metrics: createMetrics(),
   };
 }
 

@@ -3,6 +3,7 @@ import type { ErrorHandler, MiddlewareHandler, NotFoundHandler } from 'hono';
 import { newId } from '../db/ids.ts';
 import type { Principal } from '../domain/access.ts';
 import { formatTrace } from '../domain/trace.ts';
+import type { Chain } from './chain.ts';
 import type { ApiContext, ApiDeps, ApiEnv } from './context.ts';
 import { type ApiDocument, methods } from './document.ts';
 import { newTrace } from './middleware/trace.ts';
@@ -20,7 +21,10 @@ const securityHeaders = Object.entries({
 });
 
 /** Gives every request an id, a trace and a line in the log, and every answer both and the security headers. */
-export function envelope(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
+export function envelope(
+  deps: ApiDeps,
+  { metrics, operationOf }: Pick<Chain, 'metrics' | 'operationOf'>,
+): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
     const given = c.req.header('x-request-id') ?? '';
     const requestId = saneId.test(given) ? given : newId('req');
@@ -36,10 +40,11 @@ export function envelope(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
     if (trace.state !== null) headers.set('tracestate', trace.state);
     for (const [name, value] of securityHeaders) headers.set(name, value);
     const ms = Math.round((performance.now() - startedAt) * 10) / 10;
+    metrics.observe({ operation: operationOf(c)?.name ?? null, status: c.res.status, ms });
     const principal = (c.get('principal') as Principal | undefined)?.id;
     const { method, path } = c.req;
     // Whatever watches the process asks every few seconds; its questions would drown the others.
-    const level = path === '/healthz' || path === '/readyz' ? 'debug' : 'info';
+    const level = ['/healthz', '/readyz', '/metrics'].includes(path) ? 'debug' : 'info';
     const { traceId } = trace;
     deps.log[level]({ requestId, traceId, method, path, status: c.res.status, ms, principal }, 'request');
   };

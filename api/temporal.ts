@@ -24,6 +24,7 @@ import { createTemporalHalo, type TemporalHalo } from './temporal-halo.ts';
 import { createTemporalNotifications, type TemporalNotifications } from './temporal-notifications.ts';
 import { createTemporalRedrives, type TemporalRedrives } from './temporal-redrives.ts';
 import { createProbeSchedules, type ProbeSchedules } from './temporal-schedules.ts';
+import { createTemporalSubscriptions, type TemporalSubscriptions } from './temporal-subscriptions.ts';
 import { searchAttributesOf } from './search-attributes.ts';
 
 export type TaskStart = {
@@ -51,7 +52,8 @@ export type ProbeRun = { runId: string | null; result: ProbeRunResult | null; fa
 export type TemporalPort = TemporalHalo &
   ProbeSchedules &
   TemporalNotifications &
-  TemporalRedrives & {
+  TemporalRedrives &
+  TemporalSubscriptions & {
     /** Starts the run of a task; one that was started before counts as success. */
     startTask(start: TaskStart): Promise<{ runId: string | null }>;
     ask(ask: RunAsk): Promise<RunAnswer>;
@@ -88,6 +90,7 @@ export function createTemporal(connection: Connection, client: Client): Temporal
     ...createProbeSchedules(client, within),
     ...createTemporalNotifications(connection, client, within),
     ...createTemporalRedrives(client, within),
+    ...createTemporalSubscriptions(client, within),
 
     startTask: (start) =>
       within(async () => {

@@ -66,6 +66,11 @@ export const root: CommandDef = defineCommand({
       'Dead letters that are handed over again',
       async () => (await import('./commands/redrive.ts')).redriveCommands,
     ),
+    subscription: group(
+      'subscription',
+      'Who is handed which events',
+      async () => (await import('./commands/subscription.ts')).subscriptionCommands,
+    ),
     principal: group(
       'principal',
       'Who may hold keys',

@@ -331,3 +331,39 @@ export type Redrive = {
 export type RedriveWhole = Redrive & {
   odd: { deadLetterId: string; state: string; because: string | null }[];
 };
+export type Subscription = {
+  key: string;
+  description: string;
+  state: 'active' | 'paused' | 'removed';
+  owner: string | null;
+  handler: Record<string, unknown> & { kind: string };
+  match: {
+    types: string[];
+    minSeverity: string;
+    excludeSourceTypes: string[];
+    sources?: string[];
+    destination?: string;
+    filter?: string;
+  };
+  strategy: string;
+  retry: { maxAttempts: number; backoffMs: number; maxBackoffMs: number };
+  deadlineMs: number | null;
+  pause: { at: string; by: string | null; reason: string | null } | null;
+  lanes: {
+    lane: string;
+    backlog: { events: number; isMore: boolean };
+    lagSeconds: number;
+    delivered: number;
+  }[];
+  backlog: { events: number; isMore: boolean };
+  lagSeconds: number;
+  delivered: number;
+  pendingDeliveries: number;
+  openDeadLetters: number;
+  version: number;
+  temporal: Link;
+};
+/** The answer to a request that a subscription carries out: done, or on its way. */
+export type SubscriptionAnswer =
+  | { status: 'done'; subscription: Subscription; note: string | null }
+  | { status: 'accepted-for-delivery'; temporal: Link; note: string | null };

@@ -1,6 +1,7 @@
 import { and, asc, eq, isNull, notInArray, or, sql } from 'drizzle-orm';
 import type { JsonObject } from '../domain/json.ts';
 import type { Refusal } from '../domain/refusal.ts';
+import { subscriptionOf, type RewindTo } from '../domain/subscription-request.ts';
 import type { EditedContent } from '../domain/task.ts';
 import { auditRefusal, change, type ChangeOutcome } from './change.ts';
 import type { Db } from './client.ts';
@@ -26,7 +27,7 @@ export type NewDecisionRequest = {
   guidance?: string | null;
   acknowledgedFindings?: string[];
   breakGlass?: boolean;
-  content?: EditedContent;
+  content?: EditedContent & { rewindTo?: RewindTo };
   keyId?: string | null;
   loginAt?: Date | null;
   expiresAt: Date | null;
@@ -61,7 +62,12 @@ export async function storeDecisionRequest(
   });
 }
 
-function subjectKindOf({ approvalId, action }: Pick<DecisionRequestRow, 'approvalId' | 'action'>): string {
+function subjectKindOf({
+  approvalId,
+  action,
+  workflowId,
+}: Pick<DecisionRequestRow, 'approvalId' | 'action' | 'workflowId'>): string {
+  if (subscriptionOf(workflowId) !== null) return 'subscription';
   if (action === 'pause' || action === 'resume') return 'halo';
   return approvalId === null ? 'task' : 'approval';
 }
@@ -102,7 +108,7 @@ export async function listOpenRequests(
           and(
             eq(decisionRequests.state, 'recorded'),
             isNull(decisionRequests.acknowledgedAt),
-            notInArray(decisionRequests.action, ['pause', 'resume']),
+            notInArray(decisionRequests.action, ['pause', 'resume', 'rewind']),
           ),
         ),
         sql`${decisionRequests.createdAt} < now() - make_interval(secs => ${olderThanMs / 1000}::double precision)`,

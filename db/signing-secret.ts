@@ -19,3 +19,8 @@ export function channelSecret(root: string, channelId: string, version: number):
 export function wormholeSecret(root: string, wormholeId: string, version: number): string {
   return signingSecret(root, `wormhole:${wormholeId}:${version}`);
 }
+
+/** The secret the receiver of a webhook subscription checks with; each rotation is a version of its own. */
+export function subscriptionSecret(root: string, key: string, version: number): string {
+  return signingSecret(root, `subscription:${key}:${version}`);
+}

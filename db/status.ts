@@ -41,3 +41,12 @@ export async function countRecords(db: Db): Promise<RecordCounts> {
 export async function pingDatabase(log: Sql): Promise<void> {
   await log`select 1`;
 }
+
+/** How many approvals wait for a person, and for how long the oldest does. */
+export async function inboxAge(log: Sql): Promise<{ open: number; oldestMs: number }> {
+  const [row] = await log<{ open: number; oldestMs: number }[]>`
+    select count(*)::int as open,
+           coalesce(greatest(extract(epoch from now() - min(created_at)) * 1000, 0), 0)::float8 as "oldestMs"
+    from approvals where state = 'open'`;
+  return row ?? { open: 0, oldestMs: 0 };
+}

@@ -1,6 +1,10 @@
+import type { Client } from '@temporalio/client';
 import type { Logger } from '@temporalio/worker';
 import { type EventHandlers, Unavailable } from '../activities/event-handlers.ts';
+import { createSignalHandler } from '../activities/signal-handler.ts';
+import { createWebhookHandler } from '../activities/webhook-handler.ts';
 import type { Database } from '../db/client.ts';
+import type { SecretBox } from '../db/sealed.ts';
 import { type EventHandler, nothingFailed } from '../domain/delivery.ts';
 import { haloSubscription, notifySubscription } from '../domain/subscription.ts';
 import { createNotifyHandler } from './notify.ts';
@@ -8,7 +12,10 @@ import type { Runs } from './runs.ts';
 
 export type HandlerDeps = {
   database: Database;
+  client: Client;
   runs: Pick<Runs, 'triggerHalo' | 'startNotification'>;
+  agentRoot: string;
+  secretBox: SecretBox;
   /** Where people reach the API: links begin with it. */
   baseUrl: string;
   log: Logger;
@@ -19,6 +26,8 @@ export function createHandlers(deps: HandlerDeps): EventHandlers {
   return {
     [haloSubscription.handler]: createHaloHandler(deps),
     [notifySubscription.handler]: createNotifyHandler(deps),
+    webhook: createWebhookHandler(deps),
+    signal: createSignalHandler(deps),
   };
 }
 

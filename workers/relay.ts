@@ -21,6 +21,7 @@ import { cancelTask } from '../db/task-end.ts';
 import { getTask, listUnstartedTasks } from '../db/tasks.ts';
 import { messageNames } from '../domain/names.ts';
 import { refuse } from '../domain/refusal.ts';
+import { subscriptionOf } from '../domain/subscription-request.ts';
 import { isEnded } from '../domain/task.ts';
 import { each, repeat, type Repeated } from './repeat.ts';
 import type { Runs } from './runs.ts';
@@ -30,6 +31,7 @@ const graceMs = 3_000;
 const everyMs = 1_000;
 const slowEvery = 10;
 const batch = 100;
+const tellAgainMs = 10_000;
 /** A notification whose run has had the hour it takes at most, and two more. */
 const strandedMs = 3 * 3_600_000;
 const cleanEvery = 600;
@@ -60,7 +62,20 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
     });
   }
 
+  const toldAt = new Map<string, number>();
+
+  /** Each telling is a line in the run's history, so a run that is slow to answer is not told every round. */
+  async function tellSubscription(key: string, { id, action }: DecisionRequestRow): Promise<void> {
+    const now = Date.now();
+    for (const [told, at] of toldAt) if (at + tellAgainMs < now) toldAt.delete(told);
+    if (toldAt.has(id)) return;
+    toldAt.set(id, now);
+    await deps.runs.tellSubscription(key, action, id);
+  }
+
   async function answer(request: DecisionRequestRow): Promise<void> {
+    const key = subscriptionOf(request.workflowId);
+    if (key !== null) return tellSubscription(key, request);
     if (request.action === 'pause' || request.action === 'resume') {
       // Whoever asked has had no answer by now and asks again; a late pause would surprise them.
       await refuseRequest(db, request, refuse('CONFLICT', 'HALO was not reached in time; ask again.'));

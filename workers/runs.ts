@@ -39,6 +39,23 @@ function described(run: RunDescription) {
   };
 }
 
+function subscriptionRun(key: string) {
+  return {
+    workflowId: subscriptionWorkflowId(key),
+    taskQueue: taskQueues.main,
+    args: [{ key }] as [{ key: string }],
+    workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+    ...described({
+      summary: `Delivers events of subscription ${key}`,
+      kind: 'subscription',
+      entity: key,
+      state: 'running',
+      severity: 'info',
+      subsystem: 'bus',
+    }),
+  };
+}
+
 export type StartableTask = {
   id: string;
   run: number;
@@ -86,20 +103,16 @@ export function createRuns(client: Client) {
     },
 
     async startSubscription(key: string): Promise<void> {
+      await within(() => client.workflow.start<typeof subscription>('subscription', subscriptionRun(key)));
+    },
+
+    /** Tells a subscription that a request is on record, and starts its run where there is none. */
+    async tellSubscription(key: string, signal: string, requestId: string): Promise<void> {
       await within(() =>
-        client.workflow.start<typeof subscription>('subscription', {
-          workflowId: subscriptionWorkflowId(key),
-          taskQueue: taskQueues.main,
-          args: [{ key }],
-          workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
-          ...described({
-            summary: `Delivers events of subscription ${key}`,
-            kind: 'subscription',
-            entity: key,
-            state: 'running',
-            severity: 'info',
-            subsystem: 'bus',
-          }),
+        client.workflow.signalWithStart<typeof subscription, [{ requestId: string }]>('subscription', {
+          ...subscriptionRun(key),
+          signal,
+          signalArgs: [{ requestId }],
         }),
       );
     },

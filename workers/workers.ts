@@ -23,8 +23,8 @@ import { ensureEventPartitions } from '../db/events.ts';
 import type { SecretBox } from '../db/sealed.ts';
 import { ensureSubscription } from '../db/subscriptions.ts';
 import type { WorkerConfig } from '../domain/config.ts';
+import { compileFilter } from '../domain/event-filter.ts';
 import { taskQueues } from '../domain/names.ts';
-import { refuse } from '../domain/refusal.ts';
 import { haloSubscription, notifySubscription } from '../domain/subscription.ts';
 import { workflowBundle } from './bundle.ts';
 import { watchDeadLetters } from './dead-letters.ts';
@@ -137,12 +137,11 @@ export async function startWorkers(
       activities: createSubscriptionActivities({
         database,
         handlers: createHandlers({
-          database,
-          runs,
+          ...{ database, runs, client: deps.client, agentRoot: deps.agentRoot, secretBox: deps.secretBox },
           baseUrl: config.DREAMNET_PUBLIC_URL.replace(/\/+$/, ''),
           log: logger,
         }),
-        compileFilter: () => refuse('INVALID', 'This worker has no filter expressions.'),
+        compileFilter,
         wakeups: await listenForEvents(database.log),
         turnMs: consumerTurnMs,
       }),

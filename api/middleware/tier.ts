@@ -32,7 +32,7 @@ export function resolveTiers(deps: ApiDeps, chain: Chain): MiddlewareHandler<Api
 /** Counts what a request costs beside itself; over the limit nothing of it is kept. */
 export async function spend(
   c: ApiContext,
-  { quota }: Chain,
+  { quota, metrics }: Chain,
   costs: { events: number; bytes: number },
 ): Promise<void> {
   const { name, eventsPerMinute, bytesPerMinute } = c.get('tier');
@@ -45,7 +45,7 @@ export async function spend(
     limited.map(async (one) => ({ ...one, ...(await quota.add(one.key, one.used, { mayFail: false })) })),
   );
   const over = counts.find(({ count, limit }) => count > limit);
-  if (over === undefined) return;
+  if (over === undefined) return metrics.countEvents(costs);
   await Promise.all(counts.map(({ key, used }) => quota.giveBack(key, used)));
   throw overLimit(
     c,

@@ -121,6 +121,12 @@ CREATE TABLE "redrives" (
 	"ended_at" timestamp (3) with time zone
 );
 --> statement-breakpoint
+CREATE TABLE "subscription_starts" (
+	"subscription" text PRIMARY KEY NOT NULL,
+	"tx" "xid8" NOT NULL,
+	"seq" bigint NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "wormhole_results" (
 	"wormhole" text NOT NULL,
 	"event_id" text NOT NULL,
@@ -185,6 +191,7 @@ ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_subscription_subscriptions_k
 ALTER TABLE "subscription_consumers" ADD CONSTRAINT "subscription_consumers_subscription_subscriptions_key_fk" FOREIGN KEY ("subscription") REFERENCES "public"."subscriptions"("key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "subscription_lanes" ADD CONSTRAINT "subscription_lanes_subscription_subscriptions_key_fk" FOREIGN KEY ("subscription") REFERENCES "public"."subscriptions"("key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "redrive_items" ADD CONSTRAINT "redrive_items_redrive_id_redrives_id_fk" FOREIGN KEY ("redrive_id") REFERENCES "public"."redrives"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "subscription_starts" ADD CONSTRAINT "subscription_starts_subscription_subscriptions_key_fk" FOREIGN KEY ("subscription") REFERENCES "public"."subscriptions"("key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "wormhole_results" ADD CONSTRAINT "wormhole_results_wormhole_wormholes_id_fk" FOREIGN KEY ("wormhole") REFERENCES "public"."wormholes"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "wormhole_windows" ADD CONSTRAINT "wormhole_windows_wormhole_wormholes_id_fk" FOREIGN KEY ("wormhole") REFERENCES "public"."wormholes"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "dead_letters_by_creation" ON "dead_letters" USING btree ("created_at","id");--> statement-breakpoint

@@ -15,6 +15,8 @@ BEGIN
     -- dead-letters
     GRANT SELECT, INSERT, UPDATE, DELETE ON redrives, redrive_items TO dreamnet_app;
     GRANT SELECT, INSERT, UPDATE ON dead_letter_alerts TO dreamnet_app;
+    -- subscriptions
+    GRANT SELECT, INSERT, UPDATE ON subscription_starts TO dreamnet_app;
   END IF;
 END $$;
 --> statement-breakpoint

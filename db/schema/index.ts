@@ -9,6 +9,7 @@ export * from './retention.ts';
 export * from './shield.ts';
 export * from './notify.ts';
 export * from './redrives.ts';
+export * from './subscription-starts.ts';
 export * from './watch.ts';
 export * from './work.ts';
 export * from './wormholes.ts';

@@ -29,6 +29,7 @@ import {
   taskRoles,
   taskStates,
 } from '../../domain/task.ts';
+import type { RewindTo } from '../../domain/subscription-request.ts';
 import { principals } from './access.ts';
 import { instant } from './columns.ts';
 
@@ -213,7 +214,7 @@ export const decisionRequests = pgTable(
     /** For a ticket its `jti`; for a request over HTTP the update id. */
     id: text('id').primaryKey(),
     action: text('action', {
-      enum: ['approve', 'reject', 'edit', 'dispatch', 'cancel', 'pause', 'resume'],
+      enum: ['approve', 'reject', 'edit', 'dispatch', 'cancel', 'pause', 'resume', 'rewind'],
     }).notNull(),
     source: text('source', { enum: ['api', 'ticket', 'raw'] }).notNull(),
     subjectId: text('subject_id').notNull(),
@@ -225,8 +226,8 @@ export const decisionRequests = pgTable(
     guidance: text('guidance'),
     acknowledgedFindings: jsonb('acknowledged_findings').$type<string[]>().notNull().default([]),
     breakGlass: boolean('break_glass').notNull().default(false),
-    /** Of an edit: the members of the content that change. */
-    content: jsonb('content').$type<EditedContent>(),
+    /** Of an edit: the members of the content that change. Of a rewind: the place in the log to go back to. */
+    content: jsonb('content').$type<EditedContent & { rewindTo?: RewindTo }>(),
     /** What the person showed who they are with: a key, or a login at an identity provider. */
     keyId: text('key_id'),
     loginAt: instant('login_at'),

@@ -3,11 +3,12 @@ import { describe, expect, test } from 'vitest';
 import { readBody } from '../../api/body.ts';
 import type { ApiEnv } from '../../api/context.ts';
 import { envelope, handleError } from '../../api/http.ts';
+import { createMetrics } from '../../api/metrics.ts';
 import { createTestApi, noDatabase, type RawBody, type Untyped } from '../support/api.ts';
 
 const { deps } = createTestApi(noDatabase);
 const app = new Hono<ApiEnv>();
-app.use('*', envelope(deps));
+app.use('*', envelope(deps, { metrics: createMetrics(), operationOf: () => null }));
 app.onError(handleError(deps));
 app.post('/', readBody(1000), async (c) => c.json({ got: await c.req.json() }));
 

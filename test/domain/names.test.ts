@@ -61,6 +61,10 @@ describe('names on the wire', () => {
         cycleState: 'cycleState',
         redriveCancelled: 'redriveCancelled',
         redriveProgress: 'redriveProgress',
+        pause: 'pause',
+        resume: 'resume',
+        rewind: 'rewind',
+        subscriptionState: 'subscriptionState',
       },
     });
   });

@@ -6,6 +6,7 @@ import { mintKey } from '../../api/keys.ts';
 import { createRefusalAudit } from '../../api/refusal-audit.ts';
 import { ProblemError } from '../../api/problems.ts';
 import type { RunAnswer, RunAsk, TaskStart, TemporalPort } from '../../api/temporal.ts';
+import type { SubscriptionAsk } from '../../api/temporal-subscriptions.ts';
 import type { Database } from '../../db/client.ts';
 import { newId } from '../../db/ids.ts';
 import { createSecretBox } from '../../db/sealed.ts';
@@ -41,6 +42,11 @@ export type FakeTemporal = TemporalPort & {
   redriven: string[];
   /** Redrives whose run was told to look at the record. */
   nudged: string[];
+  /** Subscriptions whose run was started, and what they were told. */
+  subscriptions: string[];
+  told: SubscriptionAsk[];
+  /** What the run of a subscription does when it is told something; nothing by default. */
+  tell: (ask: SubscriptionAsk) => Promise<unknown>;
   /** What the run of a notification does; nothing by default. */
   send: (notificationId: string) => Promise<unknown>;
   /** Every call fails as it does while Temporal is down. */
@@ -63,6 +69,9 @@ export function fakeTemporal(): FakeTemporal {
     sent: [],
     redriven: [],
     nudged: [],
+    subscriptions: [],
+    told: [],
+    tell: () => Promise.resolve(),
     send: () => Promise.resolve(),
     down: false,
     answer: () => Promise.resolve({ silent: 'not-found' }),
@@ -112,6 +121,15 @@ export function fakeTemporal(): FakeTemporal {
     async signalRedrive(redriveId) {
       up();
       fake.nudged.push(redriveId);
+    },
+    async startSubscription(key) {
+      up();
+      fake.subscriptions.push(key);
+    },
+    async signalSubscription(ask) {
+      up();
+      fake.told.push(ask);
+      await fake.tell(ask);
     },
     async putProbeSchedule(wanted) {
       up();

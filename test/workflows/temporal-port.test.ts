@@ -1,4 +1,5 @@
 import type { Client, Connection } from '@temporalio/client';
+import { defaultPayloadConverter } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { openTemporal } from '../../api/temporal-connection.ts';
 import { createTemporal, type TaskStart, type TemporalPort } from '../../api/temporal.ts';
@@ -8,6 +9,7 @@ import {
   messageNames,
   probeScheduleId,
   redriveWorkflowId,
+  subscriptionWorkflowId,
   taskQueues,
   taskWorkflowId,
 } from '../../domain/names.ts';
@@ -126,6 +128,32 @@ describe('without a worker', () => {
       .getHandle(haloWorkflowId)
       .terminate()
       .catch(() => undefined);
+  });
+
+  test('a subscription is started once, and told what is asked of it with nothing but the request', async () => {
+    const key = newId('sub');
+    await port.startSubscription(key);
+    await port.startSubscription(key);
+    await port.signalSubscription({ key, action: 'pause', requestId: 'dec_1' });
+    await port.signalSubscription({ key, action: 'rewind', requestId: 'dec_2' });
+    const handle = client.workflow.getHandle(subscriptionWorkflowId(key));
+    const { events = [] } = await handle.fetchHistory();
+    const signals = (events ?? []).flatMap((event) => event.workflowExecutionSignaledEventAttributes ?? []);
+    const told = signals.map(({ signalName, input }) => [
+      signalName,
+      defaultPayloadConverter.fromPayload(input?.payloads?.[0] ?? {}),
+    ]);
+    expect(told).toEqual([
+      ['pause', { requestId: 'dec_1' }],
+      ['rewind', { requestId: 'dec_2' }],
+    ]);
+    // One that has ended is started by what it is told.
+    await handle.terminate();
+    await port.signalSubscription({ key, action: 'resume', requestId: 'dec_3' });
+    expect((await client.workflow.getHandle(subscriptionWorkflowId(key)).describe()).status.name).toBe(
+      'RUNNING',
+    );
+    await client.workflow.getHandle(subscriptionWorkflowId(key)).terminate();
   });
 
   test('a probe is scheduled once, and paused and resumed by asking again', async () => {

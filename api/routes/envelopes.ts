@@ -1,0 +1,63 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import { getRouted, readTraces } from '../../db/envelopes.ts';
+import { pageSubscriptions } from '../../db/subscription-change.ts';
+import type { SubscriptionRow } from '../../db/subscriptions.ts';
+import { isRefusal, refuse } from '../../domain/refusal.ts';
+import type { CompiledFilter } from '../../domain/routing.ts';
+import { guard } from '../auth.ts';
+import type { Api, ApiDeps } from '../context.ts';
+import { envelopeSchema, envelopesOf } from '../envelopes.ts';
+import { cutPage, decodeCursor, pageOf, pageQuery } from '../paging.ts';
+import { throwRefusal } from '../problems.ts';
+import { answer, idParams } from '../schemas.ts';
+import { type CompileFilter, keyText } from './subscription-input.ts';
+
+const keyPlace = z.strictObject({ key: keyText });
+
+const list = createRoute({
+  method: 'get',
+  path: '/v1/events/{id}/deliveries',
+  tags: ['events'],
+  summary: 'The envelopes of one event: where it was or will be routed to, and how its handling stands',
+  ...guard('bus:read'),
+  request: { params: idParams, query: z.strictObject(pageQuery) },
+  responses: {
+    200: answer(
+      'Envelopes, in the order of the subscriptions. A page covers `limit` subscriptions, so it may be shorter, and go on all the same.',
+      pageOf(envelopeSchema),
+    ),
+  },
+});
+
+/** Envelopes say what the consumers do, so they ask the same router and the same filters. */
+export function addEnvelopeRoute(
+  app: Api,
+  deps: ApiDeps,
+  { compileFilter }: { compileFilter: CompileFilter },
+): void {
+  const { db, log } = deps.database;
+
+  function filterOf({ match }: SubscriptionRow): CompiledFilter | null {
+    if (match.filter === undefined) return null;
+    const compiled = compileFilter(match.filter);
+    return isRefusal(compiled) ? null : compiled;
+  }
+
+  app.openapi(list, async (c) => {
+    const { id } = c.req.valid('param');
+    const { limit, cursor } = c.req.valid('query');
+    const [routed, rows] = await Promise.all([
+      getRouted(log, id),
+      pageSubscriptions(db, decodeCursor(cursor, keyPlace)?.key ?? '', limit + 1),
+    ]);
+    if (routed === null) throwRefusal(refuse('NOT_FOUND', `There is no event ${id}.`));
+    const page = cutPage(rows, limit, ({ key }) => ({ key }));
+    const traces = await readTraces(
+      deps.database,
+      id,
+      page.rows.map(({ key }) => key),
+    );
+    const items = page.rows.flatMap((row) => envelopesOf(row, routed, traces, filterOf(row)));
+    return c.json({ items, nextCursor: page.nextCursor }, 200);
+  });
+}
