@@ -1,5 +1,6 @@
 import { and, asc, eq, isNull, notInArray, or, sql } from 'drizzle-orm';
 import type { JsonObject } from '../domain/json.ts';
+import { replayWorkflowId } from '../domain/names.ts';
 import type { Refusal } from '../domain/refusal.ts';
 import type { EditedContent } from '../domain/task.ts';
 import { auditRefusal, change, type ChangeOutcome } from './change.ts';
@@ -61,8 +62,13 @@ export async function storeDecisionRequest(
   });
 }
 
-function subjectKindOf({ approvalId, action }: Pick<DecisionRequestRow, 'approvalId' | 'action'>): string {
+function subjectKindOf({
+  approvalId,
+  action,
+  workflowId,
+}: Pick<DecisionRequestRow, 'approvalId' | 'action' | 'workflowId'>): string {
   if (action === 'pause' || action === 'resume') return 'halo';
+  if (workflowId.startsWith(replayWorkflowId(''))) return 'replay';
   return approvalId === null ? 'task' : 'approval';
 }
 

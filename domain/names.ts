@@ -64,6 +64,7 @@ export const messageNames = {
   haloPause: 'setPaused',
   haloState: 'loopState',
   cycleState: 'cycleState',
+  replayState: 'replayState',
 } as const;
 
 export const haloWorkflowId = 'halo';
@@ -94,4 +95,8 @@ export function subscriptionWorkflowId(key: string): string {
 
 export function notificationWorkflowId(notificationId: string): string {
   return `notification/${notificationId}`;
+}
+
+export function replayWorkflowId(replayId: string): string {
+  return `replay/${replayId}`;
 }

@@ -14,10 +14,12 @@ import {
   listStrandedNotifications,
   listUnstartedNotifications,
 } from '../db/notifications.ts';
+import { endReplay, withdrawReplay } from '../db/replay-run.ts';
+import { deleteEndedReplays, getReplay, listUnstartedReplays } from '../db/replays.ts';
 import { listSubscriptions } from '../db/subscriptions.ts';
 import { cancelTask } from '../db/task-end.ts';
 import { getTask, listUnstartedTasks } from '../db/tasks.ts';
-import { messageNames } from '../domain/names.ts';
+import { messageNames, replayWorkflowId } from '../domain/names.ts';
 import { refuse } from '../domain/refusal.ts';
 import { isEnded } from '../domain/task.ts';
 import { each, repeat, type Repeated } from './repeat.ts';
@@ -32,6 +34,7 @@ const batch = 100;
 const strandedMs = 3 * 3_600_000;
 const cleanEvery = 600;
 const notificationDays = 30;
+const replayDays = 90;
 
 function messageOf(request: DecisionRequestRow): { update: string; args: unknown } {
   if (request.action === 'dispatch')
@@ -46,7 +49,8 @@ function messageOf(request: DecisionRequestRow): { update: string; args: unknown
 
 /**
  * Repairs what was lost between Postgres and Temporal (DESIGN 7): a stored task whose run never started, a stored
- * request that no run has answered, a notification or a subscription without a run, a task whose run was ended from outside. Any number of workers may do it at once.
+ * request that no run has answered, a notification, a replay or a subscription without a run, a task or a replay whose run
+ * was ended from outside. Any number of workers may do it at once.
  */
 export function startRelay(deps: { database: Database; runs: Runs; log: Logger }): Repeated {
   const { db } = deps.database;
@@ -55,6 +59,15 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
     deps.log.warn('The relay will try again', {
       error: error instanceof Error ? error.message : String(error),
     });
+  }
+
+  async function subjectOf({ workflowId, subjectId }: DecisionRequestRow) {
+    if (workflowId.startsWith(replayWorkflowId(''))) {
+      const state = (await getReplay(db, subjectId))?.state ?? null;
+      return { what: 'replay', state, isOpen: state === 'running' };
+    }
+    const state = (await getTask(db, subjectId))?.state ?? null;
+    return { what: 'task', state, isOpen: state !== null && !isEnded(state) };
   }
 
   async function answer(request: DecisionRequestRow): Promise<void> {
@@ -71,11 +84,11 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
     } catch (error) {
       if (!(error instanceof WorkflowNotFoundError || error instanceof WorkflowUpdateFailedError))
         throw error;
-      const task = await getTask(db, request.subjectId);
+      const { what, state, isOpen } = await subjectOf(request);
       // Without a run yet, its start comes first; the request is sent in a later round.
-      if (task !== null && !isEnded(task.state) && error instanceof WorkflowNotFoundError) return;
-      const why = task === null ? 'is gone' : `is ${task.state}`;
-      await refuseRequest(db, request, refuse('CONFLICT', `The task ${why}; the request came too late.`));
+      if (isOpen && error instanceof WorkflowNotFoundError) return;
+      const why = state === null ? 'is gone' : `is ${state}`;
+      await refuseRequest(db, request, refuse('CONFLICT', `The ${what} ${why}; the request came too late.`));
       await acknowledge(db, request.id);
     }
   }
@@ -90,6 +103,21 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
     await cancelTask(db, { taskId, requestId: null, actor: 'temporal', reason, opKey });
   }
 
+  async function closeBrokenReplay(broken: {
+    workflowId: string;
+    runId: string;
+    status: string;
+  }): Promise<void> {
+    const replayId = broken.workflowId.split('/')[1] ?? '';
+    const found = await getReplay(db, replayId);
+    if (found === null || found.runId !== broken.runId) return;
+    const because = `the run ended in Temporal: ${broken.status.toLowerCase()}`;
+    const opKey = `replay.broken:${broken.runId}`;
+    const end = { replayId, because, actor: 'temporal', requestId: null, opKey };
+    if (found.state === 'running') await endReplay(db, { ...end, state: 'failed' });
+    if (found.outcome === null) await withdrawReplay(deps.database.log, replayId);
+  }
+
   async function round(count: number): Promise<void> {
     await each(await listUnstartedTasks(db, graceMs, batch), (row) => deps.runs.startTask(row), warn);
     await each(await listOpenRequests(db, graceMs, batch), answer, warn);
@@ -98,8 +126,10 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
       (row) => deps.runs.startNotification(row),
       warn,
     );
+    await each(await listUnstartedReplays(db, graceMs, batch), (row) => deps.runs.startReplay(row), warn);
     if (count % slowEvery !== 0) return;
-    await each(await deps.runs.listBrokenTaskRuns(), closeBroken, warn);
+    await each(await deps.runs.listBrokenRuns('task'), closeBroken, warn);
+    await each(await deps.runs.listBrokenRuns('replay'), closeBrokenReplay, warn);
     const owned = (await listSubscriptions(db)).filter(({ enabled }) => enabled);
     await each(owned, ({ key }) => deps.runs.startSubscription(key), warn);
     await each(
@@ -108,7 +138,9 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
         recordFailed(db, { notificationId, reason: 'Its run ended in Temporal before it was sent.' }),
       warn,
     );
-    if (count % cleanEvery === 0) await deleteEndedNotifications(deps.database.log, notificationDays, 10_000);
+    if (count % cleanEvery !== 0) return;
+    await deleteEndedNotifications(deps.database.log, notificationDays, 10_000);
+    await deleteEndedReplays(deps.database.log, replayDays, 10_000);
   }
 
   return repeat(everyMs, round, warn);

@@ -13,6 +13,7 @@ import {
   createNotificationEndActivities,
 } from '../activities/notifications.ts';
 import { createProbeActivities } from '../activities/probes.ts';
+import { createReplayActivities } from '../activities/replays.ts';
 import { createSubscriptionActivities } from '../activities/subscriptions.ts';
 import { createTaskActivities } from '../activities/tasks.ts';
 import type { Database } from '../db/client.ts';
@@ -100,6 +101,7 @@ export async function startWorkers(
           ),
         }),
         ...createNotificationEndActivities({ database }),
+        ...createReplayActivities({ database }),
       },
       maxCachedWorkflows: config.DREAMNET_MAX_CACHED_WORKFLOWS,
       // After kill -9 the next decision otherwise waits 10 s for the dead worker's sticky queue.

@@ -12,3 +12,5 @@ export type HaloCycleInput = {
 export type ProbeRunInput = { probeId: string };
 export type NotificationInput = { notificationId: string };
 export type SubscriptionInput = { key: string };
+/** `looks` is how often the run before looked in vain. */
+export type ReplayInput = { replayId: string; looks: number };

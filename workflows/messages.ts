@@ -3,6 +3,7 @@ import type { ApprovalMessage, DecisionOutcome } from '../domain/approval.ts';
 import type { CycleMode, HaloLoopState, HaloTrigger } from '../domain/halo.ts';
 import { messageNames } from '../domain/names.ts';
 import type { Refusal } from '../domain/refusal.ts';
+import type { ReplayState } from '../domain/replay.ts';
 import type { TaskState } from '../domain/task.ts';
 
 /** A decision as anyone with a Temporal client can send it; it counts only with a decision ticket (DESIGN 5). */
@@ -50,3 +51,11 @@ export const haloStateQuery = defineQuery<HaloLoopState>(messageNames.haloState)
 
 export type CycleRunState = { cycleId: string; step: string; weakPoints: number; proposals: number };
 export const cycleStateQuery = defineQuery<CycleRunState>(messageNames.cycleState);
+
+export type ReplayRunState = {
+  replayId: string;
+  state: ReplayState;
+  /** For a person in the Web UI or CLI: what this run waits for. */
+  waitingFor: string;
+};
+export const replayStateQuery = defineQuery<ReplayRunState>(messageNames.replayState);

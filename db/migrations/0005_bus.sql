@@ -52,6 +52,34 @@ CREATE TABLE "subscription_lanes" (
 	CONSTRAINT "subscription_lanes_subscription_lane_pk" PRIMARY KEY("subscription","lane")
 );
 --> statement-breakpoint
+CREATE TABLE "replays" (
+	"id" text PRIMARY KEY NOT NULL,
+	"subscription" text NOT NULL,
+	"selection" jsonb NOT NULL,
+	"only_matching" boolean NOT NULL,
+	"side_effects" boolean NOT NULL,
+	"per_minute" integer NOT NULL,
+	"maximum" integer NOT NULL,
+	"state" text NOT NULL,
+	"until_tx" "xid8" DEFAULT pg_current_xact_id() NOT NULL,
+	"cursor_tx" "xid8" DEFAULT '0'::xid8 NOT NULL,
+	"cursor_seq" bigint DEFAULT 0 NOT NULL,
+	"matched" integer DEFAULT 0 NOT NULL,
+	"queued" integer DEFAULT 0 NOT NULL,
+	"skipped" integer DEFAULT 0 NOT NULL,
+	"withdrawn" integer DEFAULT 0 NOT NULL,
+	"paced_from" timestamp (3) with time zone,
+	"queued_at" timestamp (3) with time zone,
+	"outcome" jsonb,
+	"because" text,
+	"reason" text NOT NULL,
+	"requested_by" text NOT NULL,
+	"workflow_id" text NOT NULL,
+	"run_id" text,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"ended_at" timestamp (3) with time zone
+);
+--> statement-breakpoint
 ALTER TABLE "events" ADD COLUMN "path" jsonb DEFAULT '[]'::jsonb NOT NULL;--> statement-breakpoint
 ALTER TABLE "subscriptions" ADD COLUMN "description" text DEFAULT '' NOT NULL;--> statement-breakpoint
 ALTER TABLE "subscriptions" ADD COLUMN "config" jsonb DEFAULT '{}'::jsonb NOT NULL;--> statement-breakpoint
@@ -71,6 +99,7 @@ ALTER TABLE "subscriptions" ADD COLUMN "version" integer DEFAULT 1 NOT NULL;--> 
 ALTER TABLE "subscriptions" ADD COLUMN "updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL;--> statement-breakpoint
 ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_subscription_subscriptions_key_fk" FOREIGN KEY ("subscription") REFERENCES "public"."subscriptions"("key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "subscription_lanes" ADD CONSTRAINT "subscription_lanes_subscription_subscriptions_key_fk" FOREIGN KEY ("subscription") REFERENCES "public"."subscriptions"("key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "replays" ADD CONSTRAINT "replays_subscription_subscriptions_key_fk" FOREIGN KEY ("subscription") REFERENCES "public"."subscriptions"("key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "dead_letters_by_creation" ON "dead_letters" USING btree ("created_at","id");--> statement-breakpoint
 CREATE INDEX "dead_letters_open" ON "dead_letters" USING btree ("subscription","created_at") WHERE state = 'open';--> statement-breakpoint
 CREATE INDEX "dead_letters_by_event" ON "dead_letters" USING btree ("event_id");--> statement-breakpoint
@@ -79,6 +108,8 @@ CREATE INDEX "deliveries_due" ON "deliveries" USING btree ("subscription","due_a
 CREATE INDEX "deliveries_by_event" ON "deliveries" USING btree ("event_id");--> statement-breakpoint
 CREATE INDEX "deliveries_by_replay" ON "deliveries" USING btree ("replay_id","id") WHERE replay_id is not null;--> statement-breakpoint
 CREATE INDEX "deliveries_ended" ON "deliveries" USING btree ("ended_at") WHERE ended_at is not null;--> statement-breakpoint
+CREATE INDEX "replays_by_creation" ON "replays" USING btree ("created_at","id");--> statement-breakpoint
+CREATE INDEX "replays_unstarted" ON "replays" USING btree ("created_at") WHERE run_id is null and state = 'running';--> statement-breakpoint
 -- Cursors of an earlier release move into their lane before their columns go.
 INSERT INTO "subscription_lanes" ("subscription", "lane", "cursor_tx", "cursor_seq", "lease_epoch", "delivered", "last_delivered_at")
 SELECT "key", 'all', "cursor_tx", "cursor_seq", "lease_epoch", "delivered", "last_delivered_at" FROM "subscriptions";--> statement-breakpoint

@@ -6,5 +6,7 @@ BEGIN
     -- engine
     GRANT SELECT, INSERT, UPDATE, DELETE ON subscription_lanes, deliveries TO dreamnet_app;
     GRANT SELECT, INSERT, UPDATE ON dead_letters TO dreamnet_app;
+    -- replay: those that ended long ago are deleted
+    GRANT SELECT, INSERT, UPDATE, DELETE ON replays TO dreamnet_app;
   END IF;
 END $$;

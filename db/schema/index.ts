@@ -4,6 +4,7 @@ export * from './chain.ts';
 export * from './gate.ts';
 export * from './kill-switch.ts';
 export * from './log.ts';
+export * from './replays.ts';
 export * from './shield.ts';
 export * from './notify.ts';
 export * from './watch.ts';
