@@ -33,6 +33,8 @@ import { addKillSwitchRoutes } from './routes/kill-switch.ts';
 import { addPolicyBackTestRoute } from './routes/policy-backtest.ts';
 import { addPolicyRoutes } from './routes/policies.ts';
 import { addProbeRoutes } from './routes/probes.ts';
+import { addReplayListRoutes } from './routes/replay-list.ts';
+import { addReplayRoutes } from './routes/replays.ts';
 import { addSecurityRoutes } from './routes/security.ts';
 import { addSystemRoutes } from './routes/system.ts';
 import { addTaskActionRoutes } from './routes/task-actions.ts';
@@ -85,6 +87,8 @@ export function createApp(deps: ApiDeps): Api {
   addAgentRoutes(app, deps);
   addChannelRoutes(app, deps);
   addNotificationRoutes(app, deps);
+  addReplayRoutes(app, deps);
+  addReplayListRoutes(app, deps);
   addAccessRoutes(app, deps);
   addAuditRoutes(app, deps);
   addControlRoutes(app, deps, chain);

@@ -121,6 +121,12 @@ export const objectRules = {
   'POST /v1/channels/{id}/test': 'none',
   'GET /v1/notifications': 'none',
 
+  'GET /v1/replays': 'none',
+  'POST /v1/replays': 'none',
+  'GET /v1/replays/{id}': 'none',
+  'GET /v1/replays/{id}/deliveries': 'none',
+  'POST /v1/replays/{id}/cancel': 'none',
+
   'GET /v1/control': 'none',
   'PATCH /v1/control/{cluster}': 'none',
   'GET /v1/tiers': 'none',

@@ -22,6 +22,7 @@ import {
 import { asUnavailable, type Deadlined, type Silence, silenceOf } from './temporal-errors.ts';
 import { createTemporalHalo, type TemporalHalo } from './temporal-halo.ts';
 import { createTemporalNotifications, type TemporalNotifications } from './temporal-notifications.ts';
+import { createTemporalReplays, type TemporalReplays } from './temporal-replays.ts';
 import { createProbeSchedules, type ProbeSchedules } from './temporal-schedules.ts';
 import { searchAttributesOf } from './search-attributes.ts';
 
@@ -49,7 +50,8 @@ export type ProbeRun = { runId: string | null; result: ProbeRunResult | null; fa
 /** Everything the API asks of Temporal; each call ends within its deadline. */
 export type TemporalPort = TemporalHalo &
   ProbeSchedules &
-  TemporalNotifications & {
+  TemporalNotifications &
+  TemporalReplays & {
     /** Starts the run of a task; one that was started before counts as success. */
     startTask(start: TaskStart): Promise<{ runId: string | null }>;
     ask(ask: RunAsk): Promise<RunAnswer>;
@@ -85,6 +87,7 @@ export function createTemporal(connection: Connection, client: Client): Temporal
     ...createTemporalHalo(client, within),
     ...createProbeSchedules(client, within),
     ...createTemporalNotifications(connection, client, within),
+    ...createTemporalReplays(client, within),
 
     startTask: (start) =>
       within(async () => {

@@ -1,5 +1,4 @@
 import {
-  ActivityFailure,
   allHandlersFinished,
   CancellationScope,
   condition,
@@ -11,7 +10,12 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+import {
+  defineSearchAttributeKey,
+  rootCause,
+  SearchAttributeType,
+  TemporalFailure,
+} from '@temporalio/common';
 import type { ReplayActivities } from '../activities/replays.ts';
 import { searchAttributes } from '../domain/names.ts';
 import { isRefusal, refuse } from '../domain/refusal.ts';
@@ -105,8 +109,8 @@ export async function replay(input: ReplayInput): Promise<ReplayRunState> {
         isQueued = page.end === 'all';
       }
     } catch (error) {
-      if (!(error instanceof ActivityFailure) || isCancellation(error)) throw error;
-      await end('failed', error.cause?.message ?? error.message);
+      if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
+      await end('failed', rootCause(error) ?? error.message);
     }
   }
 

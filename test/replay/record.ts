@@ -27,6 +27,7 @@ import {
   type TaskRunState,
 } from '../../workflows/messages.ts';
 import { anIssue, fakeHalo } from '../support/halo-record.ts';
+import { fakeReplay } from '../support/replay-record.ts';
 import { fakeRecord, outcomeUnknown } from '../support/task-record.ts';
 import { aQueue, createWorker } from '../support/worker.ts';
 
@@ -50,6 +51,15 @@ function taskScenario(script: Parameters<typeof fakeRecord>[1], act: Scenario['a
   return {
     activities: (taskQueue) => fakeRecord(taskQueue, script).activities,
     args: [{ taskId: 'tsk_recorded', run }],
+    ...(act === undefined ? {} : { act }),
+  };
+}
+
+/** Of a replay that continues as new, the first run is recorded. */
+function replayScenario(script: Parameters<typeof fakeReplay>[0], act?: Scenario['act']): Scenario {
+  return {
+    activities: () => fakeReplay(script).activities,
+    args: [{ replayId: 'rpl_recorded', looks: 0 }],
     ...(act === undefined ? {} : { act }),
   };
 }
@@ -259,6 +269,14 @@ const scenarios: Record<string, Scenario> = {
     activities: () => ({ anchorAudit: () => ({ anchored: 7, written: 1 }) }),
     args: [],
   },
+  'replay.done': replayScenario({ pages: 2, behind: 1, looks: 1 }),
+  'replay.pages': replayScenario({ pages: 60 }),
+  'replay.failed': replayScenario({ pages: 9, failsAfter: 2, underWay: 1 }),
+  'replay.cancelled': replayScenario({ looks: Infinity, underWay: 1 }, async (handle) => {
+    await sleep(500);
+    await handle.executeUpdate(cancelUpdate, { args: [{ requestId: 'forged' }] });
+    await handle.executeUpdate(cancelUpdate, { args: [{ requestId: 'dec_1' }] });
+  }),
   'subscription.switched-off': {
     activities: () => {
       let turns = 0;
@@ -302,7 +320,9 @@ async function record(environment: TestWorkflowEnvironment, name: string, scenar
       return so;
     }
     await handle.result();
-    return handle.fetchHistory();
+    // Bound to its run: one that continued as new is recorded from its beginning.
+    const { firstExecutionRunId } = handle;
+    return environment.client.workflow.getHandle(workflowId, firstExecutionRunId).fetchHistory();
   });
   const file = `${name}.v${nextVersion(name)}.json`;
   writeFileSync(join(folder, file), `${historyToJSON(history)}\n`);

@@ -19,12 +19,18 @@ async function replay(history: History): Promise<void> {
 }
 
 describe('recorded histories', () => {
-  test.each(['haloLoop', 'haloCycle', 'task', 'probeRun', 'subscription', 'notification', 'auditAnchor'])(
-    '%s has at least one',
-    (workflow) => {
-      expect(histories.filter((name) => name.startsWith(`${workflow}.`))).not.toEqual([]);
-    },
-  );
+  test.each([
+    'haloLoop',
+    'haloCycle',
+    'task',
+    'probeRun',
+    'subscription',
+    'notification',
+    'auditAnchor',
+    'replay',
+  ])('%s has at least one', (workflow) => {
+    expect(histories.filter((name) => name.startsWith(`${workflow}.`))).not.toEqual([]);
+  });
 
   test.each([
     ...['approve', 'reject', 'expire', 'retry', 'signal', 'cancel', 'outcome-unknown'],
@@ -40,6 +46,10 @@ describe('recorded histories', () => {
 
   test.each(['sent', 'failed'])('the %s end of a notification has one', (scenario) => {
     expect(histories).toContainEqual(expect.stringMatching(`^notification\\.${scenario}\\.v\\d+\\.json$`));
+  });
+
+  test.each(['done', 'pages', 'failed', 'cancelled'])('the %s branch of a replay has one', (scenario) => {
+    expect(histories).toContainEqual(expect.stringMatching(`^replay\\.${scenario}\\.v\\d+\\.json$`));
   });
 
   test.each(histories)('%s replays on this code', async (name) => {

@@ -38,6 +38,7 @@ export type FakeTemporal = TemporalPort & {
   /** Runs that were told to look for a kill switch. */
   held: string[];
   sent: string[];
+  replayed: { replayId: string; subscription: string }[];
   /** What the run of a notification does; nothing by default. */
   send: (notificationId: string) => Promise<unknown>;
   /** Every call fails as it does while Temporal is down. */
@@ -58,6 +59,7 @@ export function fakeTemporal(): FakeTemporal {
     schedules: [],
     held: [],
     sent: [],
+    replayed: [],
     send: () => Promise.resolve(),
     down: false,
     answer: () => Promise.resolve({ silent: 'not-found' }),
@@ -98,6 +100,11 @@ export function fakeTemporal(): FakeTemporal {
       up();
       fake.sent.push(start.notificationId);
       await fake.send(start.notificationId);
+    },
+    async startReplay(start) {
+      up();
+      fake.replayed.push(start);
+      return { runId: `run-of-${start.replayId}` };
     },
     async putProbeSchedule(wanted) {
       up();
