@@ -36,6 +36,7 @@ import { addProbeRoutes } from './routes/probes.ts';
 import { addReplayListRoutes } from './routes/replay-list.ts';
 import { addReplayRoutes } from './routes/replays.ts';
 import { addSecurityRoutes } from './routes/security.ts';
+import { addShadowRoute } from './routes/shadow.ts';
 import { addSystemRoutes } from './routes/system.ts';
 import { addTaskActionRoutes } from './routes/task-actions.ts';
 import { addTaskCreateRoute } from './routes/task-create.ts';
@@ -89,6 +90,7 @@ export function createApp(deps: ApiDeps): Api {
   addNotificationRoutes(app, deps);
   addReplayRoutes(app, deps);
   addReplayListRoutes(app, deps);
+  addShadowRoute(app, deps, null);
   addAccessRoutes(app, deps);
   addAuditRoutes(app, deps);
   addControlRoutes(app, deps, chain);

@@ -123,6 +123,7 @@ export const objectRules = {
 
   'GET /v1/replays': 'none',
   'POST /v1/replays': 'none',
+  'POST /v1/replays/shadow': 'none',
   'GET /v1/replays/{id}': 'none',
   'GET /v1/replays/{id}/deliveries': 'none',
   'POST /v1/replays/{id}/cancel': 'none',

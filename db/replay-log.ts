@@ -5,11 +5,11 @@ import { loggedColumns, type Position } from './events.ts';
 
 export const startOfLog: Position = { tx: '0', seq: '0' };
 
-/** Recorded events to read: a selection, of transactions before `untilTx`. */
-export type Recorded = { selection: ReplaySelection; untilTx: string };
+/** Recorded events to read: a selection, of transactions before `untilTx`, and of one of these types where some are named. */
+export type Recorded = { selection: ReplaySelection; untilTx: string; types?: readonly string[] };
 
 /** Nothing that an open transaction can still slip in front of: below the horizon the order is final (DESIGN 4). */
-function selected(log: Sql, { selection, untilTx }: Recorded, after: Position) {
+function selected(log: Sql, { selection, untilTx, types }: Recorded, after: Position) {
   const { ids, correlationId, type, sourceType, sourceId, from, to } = selection;
   const none = log``;
   return log`
@@ -19,6 +19,14 @@ function selected(log: Sql, { selection, untilTx }: Recorded, after: Position) {
       ids === undefined
         ? none
         : log`and events.id in (select jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb))`
+    }
+    ${
+      types === undefined
+        ? none
+        : log`and exists (
+            select from jsonb_array_elements_text(${JSON.stringify(types)}::text::jsonb) as wanted(type)
+            where wanted.type = events.type
+               or (right(wanted.type, 1) = '*' and starts_with(events.type, left(wanted.type, -1))))`
     }
     ${correlationId === undefined ? none : log`and events.correlation_id = ${correlationId}`}
     ${
@@ -70,6 +78,16 @@ export async function isSettled(log: Sql, untilTx: string): Promise<boolean> {
   const [row] = await log<{ settled: boolean }[]>`
     select pg_snapshot_xmin(pg_current_snapshot()) >= ${untilTx}::text::xid8 as settled`;
   return row?.settled === true;
+}
+
+/** False while a transaction that began by then is open: what it adds is recorded inside of the window. */
+export async function isClosed(log: Sql, to: string): Promise<boolean> {
+  const [row] = await log<{ closed: boolean }[]>`
+    select not exists (
+      select from pg_stat_activity
+      where backend_xid is not null and datname = current_database() and xact_start <= ${to}::text::timestamptz
+    ) as closed`;
+  return row?.closed === true;
 }
 
 export type FoundEvent = { id: string; type: string; recordedAt: string };

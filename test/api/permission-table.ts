@@ -106,6 +106,7 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
 
   'GET /v1/replays': readers,
   'POST /v1/replays': workers,
+  'POST /v1/replays/shadow': readers,
   'GET /v1/replays/{id}': readers,
   'GET /v1/replays/{id}/deliveries': readers,
   'POST /v1/replays/{id}/cancel': workers,
