@@ -80,13 +80,20 @@ export async function isSettled(log: Sql, untilTx: string): Promise<boolean> {
   return row?.settled === true;
 }
 
-/** False while a transaction that began by then is open: what it adds is recorded inside of the window. */
-export async function isClosed(log: Sql, to: string): Promise<boolean> {
+/**
+ * True once a window will never look different: no transaction that began by its end is open, as what it adds is
+ * recorded inside, and no event of it lies above the horizon.
+ */
+export async function isClosed(log: Sql, { from, to }: { from: string; to: string }): Promise<boolean> {
   const [row] = await log<{ closed: boolean }[]>`
     select not exists (
-      select from pg_stat_activity
-      where backend_xid is not null and datname = current_database() and xact_start <= ${to}::text::timestamptz
-    ) as closed`;
+        select from pg_stat_activity
+        where backend_xid is not null and datname = current_database() and xact_start <= ${to}::text::timestamptz
+      ) and not exists (
+        select from events
+        where tx >= pg_snapshot_xmin(pg_current_snapshot())
+          and recorded_at between ${from}::text::timestamptz and ${to}::text::timestamptz
+      ) as closed`;
   return row?.closed === true;
 }
 

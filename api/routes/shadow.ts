@@ -57,7 +57,7 @@ export function addShadowRoute(app: Api, deps: ApiDeps, wormholes: WormholeShado
     const wrong = checkSelection({ from: asked.from, to: asked.to }, deps.now());
     if (wrong !== null) throwRefusal(wrong);
     // The same window has to give the same answer tomorrow.
-    if (!(await isClosed(log, asked.to)))
+    if (!(await isClosed(log, asked)))
       throwRefusal(
         refuse(
           'CONFLICT',
