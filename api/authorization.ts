@@ -165,6 +165,12 @@ export const objectRules = {
   'POST /v1/subscriptions/{key}/pause': 'none',
   'POST /v1/subscriptions/{key}/resume': 'none',
   'POST /v1/subscriptions/{key}/rewind': 'none',
+  'GET /v1/replays': 'none',
+  'POST /v1/replays': 'none',
+  'POST /v1/replays/shadow': 'none',
+  'GET /v1/replays/{id}': 'none',
+  'GET /v1/replays/{id}/deliveries': 'none',
+  'POST /v1/replays/{id}/cancel': 'none',
 
   'GET /v1/control': 'none',
   'PATCH /v1/control/{cluster}': 'none',

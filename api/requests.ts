@@ -22,7 +22,7 @@ import type { RunAsk } from './temporal.ts';
 export type RunRequest = {
   asker: Asker;
   workflowId: string;
-  /** The task that the run is about. */
+  /** The task, or the replay, that the run is about. */
   subjectId: string;
   reason: string | null;
 } & (

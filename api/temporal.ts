@@ -23,6 +23,7 @@ import { asUnavailable, type Deadlined, type Silence, silenceOf } from './tempor
 import { createTemporalHalo, type TemporalHalo } from './temporal-halo.ts';
 import { createTemporalNotifications, type TemporalNotifications } from './temporal-notifications.ts';
 import { createTemporalRedrives, type TemporalRedrives } from './temporal-redrives.ts';
+import { createTemporalReplays, type TemporalReplays } from './temporal-replays.ts';
 import { createProbeSchedules, type ProbeSchedules } from './temporal-schedules.ts';
 import { createTemporalSubscriptions, type TemporalSubscriptions } from './temporal-subscriptions.ts';
 import { searchAttributesOf } from './search-attributes.ts';
@@ -53,7 +54,8 @@ export type TemporalPort = TemporalHalo &
   ProbeSchedules &
   TemporalNotifications &
   TemporalRedrives &
-  TemporalSubscriptions & {
+  TemporalSubscriptions &
+  TemporalReplays & {
     /** Starts the run of a task; one that was started before counts as success. */
     startTask(start: TaskStart): Promise<{ runId: string | null }>;
     ask(ask: RunAsk): Promise<RunAnswer>;
@@ -91,6 +93,7 @@ export function createTemporal(connection: Connection, client: Client): Temporal
     ...createTemporalNotifications(connection, client, within),
     ...createTemporalRedrives(client, within),
     ...createTemporalSubscriptions(client, within),
+    ...createTemporalReplays(client, within),
 
     startTask: (start) =>
       within(async () => {

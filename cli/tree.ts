@@ -31,6 +31,11 @@ export const root: CommandDef = defineCommand({
       'Send, list and follow events',
       async () => (await import('./commands/event.ts')).eventCommands,
     ),
+    replay: group(
+      'replay',
+      'Hand recorded events out again, or try a changed rule on them',
+      async () => (await import('./commands/replay.ts')).replayCommands,
+    ),
     halo: group(
       'halo',
       'The loop that looks for weak points',

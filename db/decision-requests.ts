@@ -1,5 +1,6 @@
 import { and, asc, eq, isNull, notInArray, or, sql } from 'drizzle-orm';
 import type { JsonObject } from '../domain/json.ts';
+import { replayWorkflowId } from '../domain/names.ts';
 import type { Refusal } from '../domain/refusal.ts';
 import { subscriptionOf, type RewindTo } from '../domain/subscription-request.ts';
 import type { EditedContent } from '../domain/task.ts';
@@ -69,6 +70,7 @@ function subjectKindOf({
 }: Pick<DecisionRequestRow, 'approvalId' | 'action' | 'workflowId'>): string {
   if (subscriptionOf(workflowId) !== null) return 'subscription';
   if (action === 'pause' || action === 'resume') return 'halo';
+  if (workflowId.startsWith(replayWorkflowId(''))) return 'replay';
   return approvalId === null ? 'task' : 'approval';
 }
 

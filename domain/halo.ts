@@ -1,6 +1,6 @@
 import { refuse, type Refusal } from './refusal.ts';
 import { type JsonObject, storableText } from './json.ts';
-import type { AnalyzerName, Issue } from './analyzers/issue.ts';
+import { type AnalyzerName, type Issue, issueSeverities } from './analyzers/issue.ts';
 import { strategies, type Strategy } from './strategies.ts';
 import type { Risk, TaskRole } from './task.ts';
 
@@ -22,9 +22,9 @@ export function proposesTasks(mode: CycleMode): boolean {
 export type WeakPoint = Issue & { id: string };
 
 /** Everything above low severity is a weak point, named by analyzer and issue (LEDGER 1.2). */
-export function detectWeakPoints(issues: Issue[]): WeakPoint[] {
+export function detectWeakPoints(issues: Issue[], from: Issue['severity'] = 'medium'): WeakPoint[] {
   return issues
-    .filter((issue) => issue.severity !== 'low')
+    .filter(({ severity }) => issueSeverities.indexOf(severity) >= issueSeverities.indexOf(from))
     .map((issue) => ({ ...issue, id: `${issue.analyzer}:${issue.key}` }));
 }
 
@@ -67,11 +67,11 @@ function propose(weakPoint: WeakPoint, strategy: Strategy): Proposal {
 }
 
 /** Each weak point that a strategy knows becomes one proposal; the worst finding of one fix target speaks for it. */
-export function planTasks(weakPoints: WeakPoint[]): Proposal[] {
+export function planTasks(weakPoints: WeakPoint[], rows = strategies): Proposal[] {
   const byFingerprint = new Map<string, Proposal>();
   const order: Issue['severity'][] = ['low', 'medium', 'high', 'critical'];
   for (const weakPoint of weakPoints) {
-    const strategy = strategies.find((candidate) => candidate.analyzer === weakPoint.analyzer);
+    const strategy = rows.find((candidate) => candidate.analyzer === weakPoint.analyzer);
     if (strategy === undefined || weakPoint.owner === '') continue;
     const proposal = propose(weakPoint, strategy);
     const known = byFingerprint.get(proposal.fingerprint);

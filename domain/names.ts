@@ -70,6 +70,7 @@ export const messageNames = {
   subscriptionState: 'subscriptionState',
   redriveCancelled: 'redriveCancelled',
   redriveProgress: 'redriveProgress',
+  replayState: 'replayState',
 } as const;
 
 export const haloWorkflowId = 'halo';
@@ -107,4 +108,8 @@ export function redriveWorkflowId(redriveId: string): string {
 
 export function notificationWorkflowId(notificationId: string): string {
   return `notification/${notificationId}`;
+}
+
+export function replayWorkflowId(replayId: string): string {
+  return `replay/${replayId}`;
 }

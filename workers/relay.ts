@@ -16,10 +16,12 @@ import {
   listUnstartedNotifications,
 } from '../db/notifications.ts';
 import { listLiveRedrives } from '../db/redrives.ts';
+import { endReplay, withdrawReplay } from '../db/replay-run.ts';
+import { deleteEndedReplays, getReplay, listUnstartedReplays } from '../db/replays.ts';
 import { listSubscriptions } from '../db/subscriptions.ts';
 import { cancelTask } from '../db/task-end.ts';
 import { getTask, listUnstartedTasks } from '../db/tasks.ts';
-import { messageNames } from '../domain/names.ts';
+import { messageNames, replayWorkflowId } from '../domain/names.ts';
 import { refuse } from '../domain/refusal.ts';
 import { subscriptionOf } from '../domain/subscription-request.ts';
 import { isEnded } from '../domain/task.ts';
@@ -37,6 +39,7 @@ const strandedMs = 3 * 3_600_000;
 const cleanEvery = 600;
 const notificationDays = 30;
 const deliveryDays = 7;
+const replayDays = 90;
 
 function messageOf(request: DecisionRequestRow): { update: string; args: unknown } {
   if (request.action === 'dispatch')
@@ -51,7 +54,8 @@ function messageOf(request: DecisionRequestRow): { update: string; args: unknown
 
 /**
  * Repairs what was lost between Postgres and Temporal (DESIGN 7): a stored task whose run never started, a stored
- * request that no run has answered, a notification or a subscription without a run, a task whose run was ended from outside. Any number of workers may do it at once.
+ * request that no run has answered, a notification, a replay or a subscription without a run, a task or a replay whose run
+ * was ended from outside. Any number of workers may do it at once.
  */
 export function startRelay(deps: { database: Database; runs: Runs; log: Logger }): Repeated {
   const { db } = deps.database;
@@ -73,6 +77,15 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
     await deps.runs.tellSubscription(key, action, id);
   }
 
+  async function subjectOf({ workflowId, subjectId }: DecisionRequestRow) {
+    if (workflowId.startsWith(replayWorkflowId(''))) {
+      const state = (await getReplay(db, subjectId))?.state ?? null;
+      return { what: 'replay', state, isOpen: state === 'running' };
+    }
+    const state = (await getTask(db, subjectId))?.state ?? null;
+    return { what: 'task', state, isOpen: state !== null && !isEnded(state) };
+  }
+
   async function answer(request: DecisionRequestRow): Promise<void> {
     const key = subscriptionOf(request.workflowId);
     if (key !== null) return tellSubscription(key, request);
@@ -89,11 +102,11 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
     } catch (error) {
       if (!(error instanceof WorkflowNotFoundError || error instanceof WorkflowUpdateFailedError))
         throw error;
-      const task = await getTask(db, request.subjectId);
+      const { what, state, isOpen } = await subjectOf(request);
       // Without a run yet, its start comes first; the request is sent in a later round.
-      if (task !== null && !isEnded(task.state) && error instanceof WorkflowNotFoundError) return;
-      const why = task === null ? 'is gone' : `is ${task.state}`;
-      await refuseRequest(db, request, refuse('CONFLICT', `The task ${why}; the request came too late.`));
+      if (isOpen && error instanceof WorkflowNotFoundError) return;
+      const why = state === null ? 'is gone' : `is ${state}`;
+      await refuseRequest(db, request, refuse('CONFLICT', `The ${what} ${why}; the request came too late.`));
       await acknowledge(db, request.id);
     }
   }
@@ -108,6 +121,21 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
     await cancelTask(db, { taskId, requestId: null, actor: 'temporal', reason, opKey });
   }
 
+  async function closeBrokenReplay(broken: {
+    workflowId: string;
+    runId: string;
+    status: string;
+  }): Promise<void> {
+    const replayId = broken.workflowId.split('/')[1] ?? '';
+    const found = await getReplay(db, replayId);
+    if (found === null || found.runId !== broken.runId) return;
+    const because = `the run ended in Temporal: ${broken.status.toLowerCase()}`;
+    const opKey = `replay.broken:${broken.runId}`;
+    const end = { replayId, because, actor: 'temporal', requestId: null, opKey };
+    if (found.state === 'running') await endReplay(db, { ...end, state: 'failed' });
+    if (found.outcome === null) await withdrawReplay(deps.database.log, replayId);
+  }
+
   async function round(count: number): Promise<void> {
     await each(await listUnstartedTasks(db, graceMs, batch), (row) => deps.runs.startTask(row), warn);
     await each(await listOpenRequests(db, graceMs, batch), answer, warn);
@@ -116,8 +144,10 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
       (row) => deps.runs.startNotification(row),
       warn,
     );
+    await each(await listUnstartedReplays(db, graceMs, batch), (row) => deps.runs.startReplay(row), warn);
     if (count % slowEvery !== 0) return;
-    await each(await deps.runs.listBrokenTaskRuns(), closeBroken, warn);
+    await each(await deps.runs.listBrokenRuns('task'), closeBroken, warn);
+    await each(await deps.runs.listBrokenRuns('replay'), closeBrokenReplay, warn);
     const owned = (await listSubscriptions(db)).filter(({ enabled }) => enabled);
     await each(owned, ({ key }) => deps.runs.startSubscription(key), warn);
     await each(await listLiveRedrives(db, graceMs, batch), (row) => deps.runs.startRedrive(row), warn);
@@ -130,6 +160,7 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
     if (count % cleanEvery !== 0) return;
     await deleteEndedNotifications(deps.database.log, notificationDays, 10_000);
     await deleteEndedDeliveries(deps.database.log, deliveryDays, 10_000);
+    await deleteEndedReplays(deps.database.log, replayDays, 10_000);
   }
 
   return repeat(everyMs, round, warn);

@@ -12,6 +12,7 @@ import {
   messageNames,
   notificationWorkflowId,
   redriveWorkflowId,
+  replayWorkflowId,
   type RunDescription,
   runAttributes,
   runSummary,
@@ -23,7 +24,7 @@ import {
 } from '../domain/names.ts';
 import { redriveSummary } from '../domain/redrive.ts';
 import type { Refusal } from '../domain/refusal.ts';
-import type { haloLoop, notification, redrive, subscription, task } from '../workflows/index.ts';
+import type { haloLoop, notification, redrive, replay, subscription, task } from '../workflows/index.ts';
 
 const deadlineMs = 5_000;
 
@@ -161,6 +162,30 @@ export function createRuns(client: Client) {
       );
     },
 
+    async startReplay(row: { id: string; subscription: string }): Promise<void> {
+      try {
+        await within(() =>
+          client.workflow.start<typeof replay>('replay', {
+            workflowId: replayWorkflowId(row.id),
+            taskQueue: taskQueues.main,
+            args: [{ replayId: row.id, looks: 0 }],
+            workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+            workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+            ...described({
+              summary: `Hands recorded events to ${row.subscription} again`,
+              kind: 'replay',
+              entity: row.subscription,
+              state: 'running',
+              severity: 'info',
+              subsystem: 'bus',
+            }),
+          }),
+        );
+      } catch (error) {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      }
+    },
+
     /** Hands a batch of events to HALO as one trigger. */
     async triggerHalo(events: LoggedEvent[]): Promise<void> {
       const trigger: HaloTrigger = {
@@ -210,10 +235,12 @@ export function createRuns(client: Client) {
       );
     },
 
-    /** Task runs of the last hour that somebody ended in Temporal itself, or that Temporal gave up. */
-    async listBrokenTaskRuns(): Promise<{ workflowId: string; runId: string; status: string }[]> {
+    /** Runs of the last hour that somebody ended in Temporal itself, or that Temporal gave up. */
+    async listBrokenRuns(
+      kind: 'task' | 'replay',
+    ): Promise<{ workflowId: string; runId: string; status: string }[]> {
       const since = new Date(Date.now() - 3_600_000).toISOString();
-      const query = `${searchAttributes.kind} = 'task' AND CloseTime > '${since}' AND ExecutionStatus IN ('Terminated', 'Failed', 'TimedOut', 'Canceled')`;
+      const query = `${searchAttributes.kind} = '${kind}' AND CloseTime > '${since}' AND ExecutionStatus IN ('Terminated', 'Failed', 'TimedOut', 'Canceled')`;
       const found: { workflowId: string; runId: string; status: string }[] = [];
       for await (const { workflowId, runId, status } of client.workflow.list({ query, pageSize: 100 }))
         found.push({ workflowId, runId, status: status.name });

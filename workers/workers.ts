@@ -16,6 +16,7 @@ import { createProbeActivities } from '../activities/probes.ts';
 import { createSubscriptionRequestActivities } from '../activities/subscription-requests.ts';
 import { createRetentionActivities } from '../activities/retention.ts';
 import { createRedriveActivities } from '../activities/redrives.ts';
+import { createReplayActivities } from '../activities/replays.ts';
 import { createSubscriptionActivities } from '../activities/subscriptions.ts';
 import { createTaskActivities } from '../activities/tasks.ts';
 import type { Database } from '../db/client.ts';
@@ -108,6 +109,7 @@ export async function startWorkers(
         ...createSubscriptionRequestActivities({ database }),
         ...createRetentionActivities({ database }),
         ...createRedriveActivities({ database }),
+        ...createReplayActivities({ database }),
       },
       maxCachedWorkflows: config.DREAMNET_MAX_CACHED_WORKFLOWS,
       // After kill -9 the next decision otherwise waits 10 s for the dead worker's sticky queue.

@@ -5,5 +5,6 @@ export { notification } from './notification.ts';
 export { probeRun } from './probe-run.ts';
 export { retention } from './retention.ts';
 export { redrive } from './redrive.ts';
+export { replay } from './replay.ts';
 export { subscription } from './subscription.ts';
 export { task } from './task.ts';

@@ -13,3 +13,5 @@ export type ProbeRunInput = { probeId: string };
 export type NotificationInput = { notificationId: string };
 export type SubscriptionInput = { key: string };
 export type RedriveInput = { redriveId: string };
+/** `looks` is how often the run before looked in vain. */
+export type ReplayInput = { replayId: string; looks: number };

@@ -4,6 +4,7 @@ import type { CycleMode, HaloLoopState, HaloTrigger } from '../domain/halo.ts';
 import { messageNames } from '../domain/names.ts';
 import type { RedriveProgress } from '../domain/redrive.ts';
 import type { Refusal } from '../domain/refusal.ts';
+import type { ReplayState } from '../domain/replay.ts';
 import type { TaskState } from '../domain/task.ts';
 
 /** A decision as anyone with a Temporal client can send it; it counts only with a decision ticket (DESIGN 5). */
@@ -74,3 +75,10 @@ export const subscriptionStateQuery = defineQuery<SubscriptionRunState>(messageN
 export const redriveCancelledSignal = defineSignal(messageNames.redriveCancelled);
 /** Where a redrive stood when it looked last; null before its first look. */
 export const redriveProgressQuery = defineQuery<RedriveProgress | null>(messageNames.redriveProgress);
+export type ReplayRunState = {
+  replayId: string;
+  state: ReplayState;
+  /** For a person in the Web UI or CLI: what this run waits for. */
+  waitingFor: string;
+};
+export const replayStateQuery = defineQuery<ReplayRunState>(messageNames.replayState);

@@ -83,6 +83,34 @@ CREATE TABLE "retention_rules" (
 	"applied" jsonb
 );
 --> statement-breakpoint
+CREATE TABLE "replays" (
+	"id" text PRIMARY KEY NOT NULL,
+	"subscription" text NOT NULL,
+	"selection" jsonb NOT NULL,
+	"only_matching" boolean NOT NULL,
+	"side_effects" boolean NOT NULL,
+	"per_minute" integer NOT NULL,
+	"maximum" integer NOT NULL,
+	"state" text NOT NULL,
+	"until_tx" "xid8" DEFAULT pg_current_xact_id() NOT NULL,
+	"cursor_tx" "xid8" DEFAULT '0'::xid8 NOT NULL,
+	"cursor_seq" bigint DEFAULT 0 NOT NULL,
+	"matched" integer DEFAULT 0 NOT NULL,
+	"queued" integer DEFAULT 0 NOT NULL,
+	"skipped" integer DEFAULT 0 NOT NULL,
+	"withdrawn" integer DEFAULT 0 NOT NULL,
+	"paced_from" timestamp (3) with time zone,
+	"queued_at" timestamp (3) with time zone,
+	"outcome" jsonb,
+	"because" text,
+	"reason" text NOT NULL,
+	"requested_by" text NOT NULL,
+	"workflow_id" text NOT NULL,
+	"run_id" text,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"ended_at" timestamp (3) with time zone
+);
+--> statement-breakpoint
 CREATE TABLE "dead_letter_alerts" (
 	"subscription" text PRIMARY KEY NOT NULL,
 	"raised" integer NOT NULL,
@@ -190,6 +218,7 @@ ALTER TABLE "subscriptions" ADD COLUMN "updated_at" timestamp (3) with time zone
 ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_subscription_subscriptions_key_fk" FOREIGN KEY ("subscription") REFERENCES "public"."subscriptions"("key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "subscription_consumers" ADD CONSTRAINT "subscription_consumers_subscription_subscriptions_key_fk" FOREIGN KEY ("subscription") REFERENCES "public"."subscriptions"("key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "subscription_lanes" ADD CONSTRAINT "subscription_lanes_subscription_subscriptions_key_fk" FOREIGN KEY ("subscription") REFERENCES "public"."subscriptions"("key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "replays" ADD CONSTRAINT "replays_subscription_subscriptions_key_fk" FOREIGN KEY ("subscription") REFERENCES "public"."subscriptions"("key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "redrive_items" ADD CONSTRAINT "redrive_items_redrive_id_redrives_id_fk" FOREIGN KEY ("redrive_id") REFERENCES "public"."redrives"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "subscription_starts" ADD CONSTRAINT "subscription_starts_subscription_subscriptions_key_fk" FOREIGN KEY ("subscription") REFERENCES "public"."subscriptions"("key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "wormhole_results" ADD CONSTRAINT "wormhole_results_wormhole_wormholes_id_fk" FOREIGN KEY ("wormhole") REFERENCES "public"."wormholes"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
@@ -203,6 +232,8 @@ CREATE INDEX "deliveries_by_event" ON "deliveries" USING btree ("event_id");--> 
 CREATE INDEX "deliveries_by_replay" ON "deliveries" USING btree ("replay_id","id") WHERE replay_id is not null;--> statement-breakpoint
 CREATE INDEX "deliveries_ended" ON "deliveries" USING btree ("ended_at") WHERE ended_at is not null;--> statement-breakpoint
 CREATE INDEX "event_schemas_enabled" ON "event_schemas" USING btree ("type") WHERE enabled;--> statement-breakpoint
+CREATE INDEX "replays_by_creation" ON "replays" USING btree ("created_at","id");--> statement-breakpoint
+CREATE INDEX "replays_unstarted" ON "replays" USING btree ("created_at") WHERE run_id is null and state = 'running';--> statement-breakpoint
 CREATE INDEX "redrive_items_by_state" ON "redrive_items" USING btree ("redrive_id","state","place");--> statement-breakpoint
 CREATE INDEX "redrives_by_creation" ON "redrives" USING btree ("created_at","id");--> statement-breakpoint
 CREATE INDEX "redrives_live" ON "redrives" USING btree ("created_at") WHERE state in ('canary', 'releasing');--> statement-breakpoint

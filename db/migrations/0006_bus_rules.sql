@@ -17,6 +17,8 @@ BEGIN
     GRANT SELECT, INSERT, UPDATE ON dead_letter_alerts TO dreamnet_app;
     -- subscriptions
     GRANT SELECT, INSERT, UPDATE ON subscription_starts TO dreamnet_app;
+    -- replay: those that ended long ago are deleted
+    GRANT SELECT, INSERT, UPDATE, DELETE ON replays TO dreamnet_app;
   END IF;
 END $$;
 --> statement-breakpoint

@@ -6,6 +6,7 @@ export * from './gate.ts';
 export * from './kill-switch.ts';
 export * from './log.ts';
 export * from './retention.ts';
+export * from './replays.ts';
 export * from './shield.ts';
 export * from './notify.ts';
 export * from './redrives.ts';

@@ -1,7 +1,7 @@
 import type { Issue } from './issue.ts';
 
 /** An answer slower than this is a high issue (LEDGER 1.2). */
-const slowEndpointMs = 2500;
+export const slowEndpointMs = 2500;
 
 export type EndpointSnapshot = {
   probeId: string;
@@ -19,7 +19,7 @@ export type EndpointSnapshot = {
  * No answer or a status of 500 and above is critical, any other failed assertion high, and so is an answer slower
  * than 2.5 s; a probe that never ran says nothing (LEDGER 1.2, K18: no evidence is not health).
  */
-export function analyzeEndpoints(endpoints: EndpointSnapshot[]): Issue[] {
+export function analyzeEndpoints(endpoints: EndpointSnapshot[], slowMs = slowEndpointMs): Issue[] {
   return endpoints.flatMap((endpoint) => {
     const { last } = endpoint;
     if (last === null) return [];
@@ -41,13 +41,13 @@ export function analyzeEndpoints(endpoints: EndpointSnapshot[]): Issue[] {
         { ...issue, key: endpoint.probeId, severity: down ? 'critical' : 'high', title: `${what}${times}` },
       ];
     }
-    if (last.latencyMs > slowEndpointMs)
+    if (last.latencyMs > slowMs)
       return [
         {
           ...issue,
           key: `${endpoint.probeId}:slow`,
           severity: 'high',
-          title: `answered in ${Math.round(last.latencyMs)} ms, slower than ${slowEndpointMs} ms`,
+          title: `answered in ${Math.round(last.latencyMs)} ms, slower than ${slowMs} ms`,
         },
       ];
     return [];

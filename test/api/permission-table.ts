@@ -148,6 +148,13 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'POST /v1/keys/{id}/rotate': everybody,
   'POST /v1/keys/{id}/revoke': everybody,
 
+  'GET /v1/replays': readers,
+  'POST /v1/replays': workers,
+  'POST /v1/replays/shadow': readers,
+  'GET /v1/replays/{id}': readers,
+  'GET /v1/replays/{id}/deliveries': readers,
+  'POST /v1/replays/{id}/cancel': workers,
+
   'GET /v1/control': readers,
   'PATCH /v1/control/{cluster}': ['admin'],
   'GET /v1/tiers': readers,

@@ -33,6 +33,7 @@ import {
 } from '../../workflows/messages.ts';
 import { anIssue, fakeHalo } from '../support/halo-record.ts';
 import { fakeRedrive } from '../support/redrive-record.ts';
+import { fakeReplay } from '../support/replay-record.ts';
 import { fakeRecord, outcomeUnknown } from '../support/task-record.ts';
 import { aQueue, createWorker } from '../support/worker.ts';
 
@@ -58,6 +59,15 @@ function taskScenario(script: Parameters<typeof fakeRecord>[1], act: Scenario['a
   return {
     activities: (taskQueue) => fakeRecord(taskQueue, script).activities,
     args: [{ taskId: 'tsk_recorded', run }],
+    ...(act === undefined ? {} : { act }),
+  };
+}
+
+/** Of a replay that continues as new, the first run is recorded. */
+function replayScenario(script: Parameters<typeof fakeReplay>[0], act?: Scenario['act']): Scenario {
+  return {
+    activities: () => fakeReplay(script).activities,
+    args: [{ replayId: 'rpl_recorded', looks: 0 }],
     ...(act === undefined ? {} : { act }),
   };
 }
@@ -316,6 +326,14 @@ const scenarios: Record<string, Scenario> = {
     act: (handle) => handle.result().catch(() => undefined),
     fails: true,
   },
+  'replay.done': replayScenario({ pages: 2, behind: 1, looks: 1 }),
+  'replay.pages': replayScenario({ pages: 60 }),
+  'replay.failed': replayScenario({ pages: 9, failsAfter: 2, underWay: 1 }),
+  'replay.cancelled': replayScenario({ looks: Infinity, underWay: 1 }, async (handle) => {
+    await sleep(500);
+    await handle.executeUpdate(cancelUpdate, { args: [{ requestId: 'forged' }] });
+    await handle.executeUpdate(cancelUpdate, { args: [{ requestId: 'dec_1' }] });
+  }),
   'subscription.switched-off': {
     activities: () => {
       let turns = 0;
@@ -426,6 +444,10 @@ async function record(environment: TestWorkflowEnvironment, name: string, scenar
     }
     if (scenario.fails !== true) await handle.result();
     return handle.fetchHistory();
+    await handle.result();
+    // Bound to its run: one that continued as new is recorded from its beginning.
+    const { firstExecutionRunId } = handle;
+    return environment.client.workflow.getHandle(workflowId, firstExecutionRunId).fetchHistory();
   });
   const file = `${name}.v${nextVersion(name)}.json`;
   writeFileSync(join(folder, file), `${historyToJSON(history)}\n`);

@@ -30,6 +30,7 @@ describe('recorded histories', () => {
     'retention',
     ...['haloLoop', 'haloCycle', 'task', 'probeRun', 'subscription', 'notification', 'auditAnchor'],
     ...['redrive'],
+    'replay',
   ])('%s has at least one', (workflow) => {
     expect(histories.filter((name) => name.startsWith(`${workflow}.`))).not.toEqual([]);
   });
@@ -66,6 +67,9 @@ describe('recorded histories', () => {
       expect(histories).toContainEqual(expect.stringMatching(`^redrive\\.${scenario}\\.v\\d+\\.json$`));
     },
   );
+  test.each(['done', 'pages', 'failed', 'cancelled'])('the %s branch of a replay has one', (scenario) => {
+    expect(histories).toContainEqual(expect.stringMatching(`^replay\\.${scenario}\\.v\\d+\\.json$`));
+  });
 
   test.each(histories)('%s replays on this code', async (name) => {
     await expect(replay(read(name))).resolves.toBeUndefined();

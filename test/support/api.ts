@@ -47,6 +47,7 @@ export type FakeTemporal = TemporalPort & {
   told: SubscriptionAsk[];
   /** What the run of a subscription does when it is told something; nothing by default. */
   tell: (ask: SubscriptionAsk) => Promise<unknown>;
+  replayed: { replayId: string; subscription: string }[];
   /** What the run of a notification does; nothing by default. */
   send: (notificationId: string) => Promise<unknown>;
   /** Every call fails as it does while Temporal is down. */
@@ -72,6 +73,7 @@ export function fakeTemporal(): FakeTemporal {
     subscriptions: [],
     told: [],
     tell: () => Promise.resolve(),
+    replayed: [],
     send: () => Promise.resolve(),
     down: false,
     answer: () => Promise.resolve({ silent: 'not-found' }),
@@ -130,6 +132,11 @@ export function fakeTemporal(): FakeTemporal {
       up();
       fake.told.push(ask);
       await fake.tell(ask);
+    },
+    async startReplay(start) {
+      up();
+      fake.replayed.push(start);
+      return { runId: `run-of-${start.replayId}` };
     },
     async putProbeSchedule(wanted) {
       up();

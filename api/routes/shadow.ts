@@ -1,0 +1,97 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import { endOfLog } from '../../db/event-tail.ts';
+import { isClosed } from '../../db/replay-log.ts';
+import { type Permission, requirePermission } from '../../domain/access.ts';
+import { refuse } from '../../domain/refusal.ts';
+import { checkSelection } from '../../domain/replay.ts';
+import { guard } from '../auth.ts';
+import type { Api, ApiContext, ApiDeps } from '../context.ts';
+import { throwRefusal } from '../problems.ts';
+import { selectionShape, toSelection } from '../replay-views.ts';
+import { answer, body, idParams, jsonObject } from '../schemas.ts';
+import { haloRuleInput, haloShadowSchema, shadowHalo } from '../shadow-halo.ts';
+import { shadowWormhole, type WormholeShadow, wormholeShadowSchema } from '../shadow-wormhole.ts';
+
+const time = z.iso.datetime({ offset: true });
+const window = { from: time, to: time };
+
+const haloInput = z.strictObject({
+  kind: z.literal('halo'),
+  ...window,
+  rule: haloRuleInput,
+  present: haloRuleInput.default({}),
+});
+const { from: _from, to: _to, ...narrowing } = selectionShape;
+const wormholeInput = z
+  .strictObject({
+    kind: z.literal('wormhole'),
+    ...window,
+    select: z.strictObject(narrowing).default({}),
+    wormholeId: idParams.shape.id.optional(),
+    draft: jsonObject.optional(),
+  })
+  .refine(({ wormholeId, draft }) => wormholeId !== undefined || draft !== undefined, {
+    message: 'must have a draft, or the wormholeId of a stored wormhole, or both to compare them',
+  });
+
+const summary =
+  'Runs a changed rule over a window of the log and says what it would propose and what not; writes and sends nothing';
+
+/** The shadow route; a changed wormhole can be tried once `wormholes` is there. */
+export function addShadowRoute(app: Api, deps: ApiDeps, wormholes: WormholeShadow | null): void {
+  const { log } = deps.database;
+  const described = {
+    method: 'post' as const,
+    path: '/v1/replays/shadow' as const,
+    tags: ['bus'],
+    summary,
+    ...guard('bus:read'),
+  };
+
+  async function checked(c: ApiContext, asked: { from: string; to: string }, needs: Permission[]) {
+    // It looks over everything: a permission for some targets only does not reach that far.
+    for (const permission of needs) {
+      const missing = requirePermission(c.get('principal'), permission, '*');
+      if (missing !== null) throwRefusal(missing);
+    }
+    const wrong = checkSelection({ from: asked.from, to: asked.to }, deps.now());
+    if (wrong !== null) throwRefusal(wrong);
+    // The same window has to give the same answer tomorrow.
+    if (!(await isClosed(log, asked)))
+      throwRefusal(
+        refuse(
+          'CONFLICT',
+          `A transaction that began before ${asked.to} is still open and may add to this window. Try again in a moment, or end the window earlier.`,
+        ),
+      );
+    return { window: { from: asked.from, to: asked.to }, untilTx: (await endOfLog(log)).tx };
+  }
+
+  const runHalo = async (c: ApiContext, said: z.infer<typeof haloInput>) =>
+    shadowHalo(deps, {
+      ...(await checked(c, said, ['events:read', 'halo:read', 'tasks:read', 'probes:read', 'agents:read'])),
+      ...{ rule: said.rule, present: said.present },
+    });
+
+  if (wormholes === null) {
+    const route = createRoute({
+      ...described,
+      request: { body: body(haloInput) },
+      responses: { 200: answer('What would differ.', haloShadowSchema) },
+    });
+    app.openapi(route, async (c) => c.json(await runHalo(c, c.req.valid('json')), 200));
+    return;
+  }
+  const route = createRoute({
+    ...described,
+    request: { body: body(z.union([haloInput, wormholeInput])) },
+    responses: { 200: answer('What would differ.', z.union([haloShadowSchema, wormholeShadowSchema])) },
+  });
+  app.openapi(route, async (c) => {
+    const said = c.req.valid('json');
+    if (said.kind === 'halo') return c.json(await runHalo(c, said), 200);
+    const { wormholeId = null, draft = null } = said;
+    const asked = { ...(await checked(c, said, ['events:read'])), selection: toSelection(said.select) };
+    return c.json(await shadowWormhole(deps, wormholes, { ...asked, wormholeId, draft }), 200);
+  });
+}
