@@ -1,5 +1,5 @@
 import { sql, type SQL } from 'drizzle-orm';
-import { categoryOf, defaultPriority, eventTypes } from '../domain/events.ts';
+import { categoryOf, defaultPriority, type eventTypes } from '../domain/events.ts';
 
 /*
  * Which dead letters a statement takes is known only inside it, so their events are made there: one for each row of an

@@ -84,7 +84,7 @@ export async function selectLetters(db: Db, wish: LetterWish, as: HandledAs): Pr
 }
 
 /** True for the dead letters with these ids, as one parameter however many they are. */
-export function isOneOf(ids: string[]): SQL {
+function isOneOf(ids: string[]): SQL {
   return sql`${deadLetters.id} in (select jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb))`;
 }
 

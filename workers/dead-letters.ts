@@ -18,9 +18,10 @@ export function watchDeadLetters(deps: { database: Database; limits: GrowthLimit
       await checkGrowth(database.db, limits);
       if (count % cleanEvery === 0) await deleteEndedRedrives(database.db, keepDays, 100);
     },
-    (error) =>
+    (error) => {
       log.warn('Dead letters will be looked at again', {
         error: error instanceof Error ? error.message : String(error),
-      }),
+      });
+    },
   );
 }

@@ -63,8 +63,7 @@ export async function redrive(input: RedriveInput): Promise<RedriveProgress> {
         await condition(() => isAsked, pollAfterMs(polls));
         polls += 1;
       } else if (step.do === 'release') {
-        const { waiting, ...others } = seen;
-        const handled = others.released + others.completed + others.failed + others.leftOut;
+        const handled = seen.released + seen.completed + seen.failed + seen.leftOut;
         await releaseItems({ redriveId, count: step.count, canary: step.canary, handled });
         await condition(() => isAsked, step.restMs);
         polls = 0;

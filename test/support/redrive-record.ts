@@ -1,5 +1,5 @@
 import type { RedriveActivities } from '../../activities/redrives.ts';
-import { type RedriveEnd, type RedriveProgress, type RedriveState } from '../../domain/redrive.ts';
+import type { RedriveEnd, RedriveProgress, RedriveState } from '../../domain/redrive.ts';
 import type { Call } from './task-record.ts';
 
 type Item = { state: 'waiting' | 'released' | 'completed' | 'failed' | 'left-out'; looks: number };
