@@ -25,10 +25,14 @@ import { addApprovalRoutes } from './routes/approvals.ts';
 import { addChannelRoutes } from './routes/channels.ts';
 import { addNotificationRoutes } from './routes/notifications.ts';
 import { addControlRoutes } from './routes/control.ts';
+import { addBridgeRoutes } from './routes/bridge.ts';
+import { addBroadcastRoute } from './routes/broadcasts.ts';
 import { addBulkDecisionRoute } from './routes/bulk-decisions.ts';
 import { addDecisionRoutes } from './routes/decisions.ts';
 import { addEventRoutes } from './routes/events.ts';
 import { addHaloRoutes } from './routes/halo.ts';
+import { addHookDoor } from './routes/hook-door.ts';
+import { addHookRoutes } from './routes/hooks.ts';
 import { addKillSwitchRoutes } from './routes/kill-switch.ts';
 import { addPolicyBackTestRoute } from './routes/policy-backtest.ts';
 import { addPolicyRoutes } from './routes/policies.ts';
@@ -60,6 +64,8 @@ export function createApp(deps: ApiDeps): Api {
   app.use('*', cors(deps.http.corsOrigins));
   app.use('*', limitAddress(deps, chain));
   app.use('*', joinTrace());
+  // Before a principal is asked for: messages to hooks are signed, and show no key.
+  addHookDoor(app, deps, chain);
   app.use('/v1/*', authenticate(deps, chain));
   app.use('/v1/*', refuseBlocked(deps, chain));
   app.use('/v1/*', idempotent(deps, chain));
@@ -87,6 +93,9 @@ export function createApp(deps: ApiDeps): Api {
   addNotificationRoutes(app, deps);
   addAccessRoutes(app, deps);
   addAuditRoutes(app, deps);
+  addHookRoutes(app, deps);
+  addBridgeRoutes(app, deps);
+  addBroadcastRoute(app, deps);
   addControlRoutes(app, deps, chain);
   addSecurityRoutes(app, deps, chain);
   addAuditExportRoute(app, deps);

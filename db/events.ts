@@ -14,13 +14,16 @@ import { events } from './schema/index.ts';
 export type EventRow = typeof events.$inferSelect;
 export type Position = { tx: string; seq: string };
 
+/** An event on its way into the log, with what it came through when another DreamNet relayed it. */
+export type StatedEvent = EventInput & { path?: string[] };
+
 /**
  * Appends events with one statement and answers after the commit, one entry per input in the same order; an id that
  * the log already has is left as it was and marked.
  */
 export async function appendEvents(
   log: Sql,
-  inputs: EventInput[],
+  inputs: StatedEvent[],
 ): Promise<{ id: string; duplicate: boolean }[]> {
   const rows = inputs.map((input, place) => ({
     place,
@@ -38,20 +41,22 @@ export async function appendEvents(
     causation_id: input.causationId ?? null,
     occurred_at: input.occurredAt ?? null,
     deliver_at: input.deliverAt ?? null,
+    path: input.path ?? [],
   }));
   const stored = await log<{ id: string }[]>`
     with stated as (
       select distinct on (id) * from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as e(
         place int, id text, type text, category text, source_type text, source_id text, destination text, severity text,
         priority text, payload jsonb, metadata jsonb, correlation_id text, causation_id text, occurred_at timestamptz,
-        deliver_at timestamptz)
+        deliver_at timestamptz, path jsonb)
       order by id, place
     ),
     keyed as (insert into event_keys (id) select id from stated order by id on conflict do nothing returning id)
     insert into events (id, type, category, source_type, source_id, destination, severity, priority, payload,
-                        metadata, correlation_id, causation_id, occurred_at, deliver_at)
+                        metadata, correlation_id, causation_id, occurred_at, deliver_at, path)
     select s.id, s.type, s.category, s.source_type, s.source_id, s.destination, s.severity, s.priority, s.payload,
-           s.metadata, s.correlation_id, s.causation_id, coalesce(s.occurred_at, now()), s.deliver_at
+           s.metadata, s.correlation_id, s.causation_id, coalesce(s.occurred_at, now()), s.deliver_at,
+           s.path
     from stated s join keyed using (id)
     order by s.place
     returning id`;

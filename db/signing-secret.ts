@@ -14,3 +14,8 @@ export function agentSecret(root: string, agentId: string): string {
 export function channelSecret(root: string, channelId: string, version: number): string {
   return signingSecret(root, `channel:${channelId}:${version}`);
 }
+
+/** The secret the receiver of a webhook subscription checks with; each rotation is a version of its own. */
+export function subscriptionSecret(root: string, key: string, version: number): string {
+  return signingSecret(root, `subscription:${key}:${version}`);
+}

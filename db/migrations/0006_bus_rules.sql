@@ -6,5 +6,7 @@ BEGIN
     -- engine
     GRANT SELECT, INSERT, UPDATE, DELETE ON subscription_lanes, deliveries TO dreamnet_app;
     GRANT SELECT, INSERT, UPDATE ON dead_letters TO dreamnet_app;
+    -- edges: what is removed is deleted; its events, its subscription and its audit entries stay
+    GRANT SELECT, INSERT, UPDATE, DELETE ON hooks, bridge_clusters TO dreamnet_app;
   END IF;
 END $$;
