@@ -9,10 +9,19 @@ export const clusterName = z
   .max(40)
   .regex(clusterNameShape, 'must be lower-case words with - between, such as eu-west');
 
+// It is shown to everybody who may read: an address with a query could hold a secret.
+function isDoor(text: string): boolean {
+  const { pathname, search, hash } = new URL(text);
+  return /\/v1\/hooks\/hok_[0-9a-z]{16}\/events$/.test(pathname) && search === '' && hash === '';
+}
+
 export const clusterInput = z
   .strictObject({
     name: clusterName,
-    url: httpUrl,
+    url: httpUrl.refine(
+      isDoor,
+      'must be the address of a hook of another DreamNet: .../v1/hooks/hok_.../events, without a query',
+    ),
     allowPrivateNetwork: z.boolean().default(false),
     backlogLimit: z.number().int().min(1).max(1_000_000).default(10_000),
     hookId: z

@@ -21,7 +21,7 @@ const relayedSchema = z.object({
   payload: jsonObject,
   metadata: jsonObject.default({}),
   correlationId: text.nullish(),
-  path: z.array(text).max(100).default([]),
+  path: z.array(text).max(100).optional(),
   occurredAt: z.iso.datetime({ offset: true }).optional(),
 });
 
@@ -29,7 +29,12 @@ const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The event that another DreamNet relays; it may lie in `data`, as Standard Webhooks propose. Refuses one that was here. */
-export function readRelayed(hook: HookRules, messageId: string, body: JsonObject, here: string): StatedEvent {
+export function readRelayed(
+  hook: HookRules,
+  message: { messageId: string; body: JsonObject; pathHeader: string | undefined },
+  here: string,
+): StatedEvent {
+  const { messageId, body } = message;
   const inner = isObject(body.data) && !('payload' in body) ? body.data : body;
   const read = relayedSchema.safeParse(inner);
   if (!read.success) {
@@ -47,7 +52,7 @@ export function readRelayed(hook: HookRules, messageId: string, body: JsonObject
     );
   }
   const { id, correlationId, path: before, priority, occurredAt, ...event } = read.data;
-  const path = arriveAt(before, here);
+  const path = arriveAt(before ?? pathIn(message.pathHeader), here);
   if (isRefusal(path)) return throwRefusal(path);
   return {
     ...event,
@@ -65,4 +70,16 @@ export function readRelayed(hook: HookRules, messageId: string, body: JsonObject
 function prefixed(base: string, type: string): string {
   const whole = `${base}.${type}`;
   return whole.length <= 120 ? whole : base;
+}
+
+/** The envelope of a webhook says the path in a header; a part that cannot be read is kept as it stands. */
+function pathIn(header: string | undefined): string[] {
+  const parts = (header ?? '').split(',').filter((part) => part !== '');
+  return parts.map((part) => {
+    try {
+      return decodeURIComponent(part);
+    } catch {
+      return part;
+    }
+  });
 }

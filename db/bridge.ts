@@ -130,19 +130,22 @@ export async function createCluster(
   db: Db,
   input: By & {
     url: string;
+    /** The same address as the webhook of a subscription wants it. */
+    sealedUrl: string;
     allowPrivateNetwork: boolean;
     backlogLimit: number;
     hookId: string | null;
   },
 ): Promise<ChangeOutcome<{ name: string; secretVersion: number }>> {
-  const { name, actor, opKey, ...cluster } = input;
+  const { name, actor, opKey, sealedUrl, ...cluster } = input;
   const { url, allowPrivateNetwork, backlogLimit, hookId } = cluster;
   const key = clusterSubscription(name);
   const match: EventMatch = {
     ...{ types: [], minSeverity: 'info', excludeSourceTypes: [] },
     destination: clusterDestination(name),
   };
-  const config = JSON.stringify({ url, allowPrivateNetwork, timeoutMs: deliveryTimeoutMs });
+  const { origin } = new URL(url);
+  const config = JSON.stringify({ origin, sealedUrl, allowPrivateNetwork, timeoutMs: deliveryTimeoutMs });
   return change(db, {
     opKey,
     write: sql`

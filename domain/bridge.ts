@@ -22,6 +22,11 @@ export function clusterSubscription(name: string): string {
   return `cluster-${name}`;
 }
 
+/** The sealed address of a cluster opens for its subscription, as that of any other webhook does. */
+export function clusterSealContext(name: string): string {
+  return `subscription:${clusterSubscription(name)}`;
+}
+
 /** What an installation calls itself in a path. */
 export function installationPlace(installation: string): string {
   return `cluster:${installation.slice(0, 16)}`;

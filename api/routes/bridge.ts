@@ -11,7 +11,7 @@ import {
 import { getHook } from '../../db/hooks.ts';
 import { newId } from '../../db/ids.ts';
 import { subscriptionSecret } from '../../db/signing-secret.ts';
-import { clusterSubscription } from '../../domain/bridge.ts';
+import { clusterSealContext, clusterSubscription } from '../../domain/bridge.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { guard } from '../auth.ts';
 import { clusterInput, clusterName, clusterSchema, clusterView } from '../cluster-view.ts';
@@ -119,6 +119,7 @@ export function addBridgeRoutes(app: Api, deps: ApiDeps): void {
     const outcome = await createCluster(db, {
       ...input,
       hookId,
+      sealedUrl: deps.secretBox.seal(input.url, clusterSealContext(input.name)),
       actor: c.get('principal').id,
       opKey: `bridge-cluster.create:${input.name}:${newId('op')}`,
     });

@@ -107,11 +107,12 @@ export function addHookDoor(app: Api, deps: ApiDeps, chain: Chain): void {
       throw new ProblemError('UNAVAILABLE', 'Hooks are switched off right now; send it again later.');
   }
 
-  async function inputOf(hook: HookRow, message: Verified, body: JsonObject) {
+  async function inputOf(c: ApiContext, hook: HookRow, message: Verified, body: JsonObject) {
     const { messageId } = message;
+    const pathHeader = c.req.header('x-dreamnet-path');
     const event =
       hook.form === 'event'
-        ? readRelayed(hook, messageId, body, await installation.place())
+        ? readRelayed(hook, { messageId, body, pathHeader }, await installation.place())
         : eventOfMessage(hook, { ...message, body });
     if (Buffer.byteLength(JSON.stringify(event.payload)) > maxPayloadBytes)
       throw new ProblemError(
@@ -129,7 +130,7 @@ export function addHookDoor(app: Api, deps: ApiDeps, chain: Chain): void {
     const bytes = await readBytes(c, defaultMaxBytes);
     const { hook, message } = await verify(c, c.req.valid('param').id, bytes);
     await admit(c, hook);
-    const [stored] = await appendEvents(log, [await inputOf(hook, message, objectIn(c, bytes))]);
+    const [stored] = await appendEvents(log, [await inputOf(c, hook, message, objectIn(c, bytes))]);
     if (stored === undefined) throw new Error('the log answered for no event');
     counts.note(hook.id, 'received');
     return c.json(stored, 202);

@@ -59,8 +59,10 @@ describe('a cluster', () => {
     expect(await subscriptionOf(name)).toMatchObject({
       ...{ handler: 'webhook', strategy: 'direct', enabled: true, secretVersion: 1 },
       match: { types: [], destination: `cluster:${name}` },
-      config: { url, allowPrivateNetwork: false, timeoutMs: 10_000 },
+      config: { origin: 'https://there.example.com', allowPrivateNetwork: false, timeoutMs: 10_000 },
     });
+    const sealed = (await subscriptionOf(name))?.config.sealedUrl as string;
+    expect(api.deps.secretBox.open(sealed, `subscription:cluster-${name}`)).toBe(url);
     expect(await listLanes(database.db, `cluster-${name}`)).toMatchObject([{ lane: 'all' }]);
     for (const path of ['/v1/bridge/clusters?limit=200', '/v1/audit?limit=200', '/v1/events?limit=200']) {
       const { body } = await api.call('GET', path, { as: keys.admin });
@@ -78,8 +80,10 @@ describe('a cluster', () => {
   });
 
   test.each<[string, object, number]>([
-    ['an address without https', { url: 'http://10.0.0.1/x' }, 400],
-    ['a password in its address', { url: 'https://a:b@there.example.com/' }, 400],
+    ['an address without https', { url: url.replace('https', 'http') }, 400],
+    ['an address that is no hook', { url: 'https://there.example.com/' }, 400],
+    ['a query in its address', { url: `${url}?key=secret` }, 400],
+    ['a password in its address', { url: url.replace('there', 'a:b@there') }, 400],
     ['a hook that there is not', { hookId: 'hok_0000000000000000' }, 400],
     ['a name with capitals', { name: 'EU' }, 400],
   ])('with %s is refused', async (_name, given, status) => {
@@ -99,7 +103,7 @@ describe('a cluster', () => {
     expect(gone).toMatchObject({ status: 200, body: { name, deleted: true } });
     expect((await subscriptionOf(name))?.enabled).toBe(false);
     expect((await broadcast({ clusters: [name], type: 'a.b' })).status).toBe(404);
-    const again = await aCluster({ name, url: `${url}?other` });
+    const again = await aCluster({ name, url: url.replace('there', 'elsewhere') });
     expect(again.signingSecret).not.toBe(first.signingSecret);
     expect(again.cluster).toMatchObject({ backlog: 1, state: 'open' });
     expect(await subscriptionOf(name)).toMatchObject({ enabled: true, secretVersion: 2 });
@@ -275,6 +279,21 @@ describe('an event of another DreamNet', () => {
     const answer = await send(relayed({ path: [place, 'cluster:there'] }));
     expect(answer).toMatchObject({ status: 409, body: { code: 'CONFLICT' } });
     expect(answer.body.detail).toContain(place);
+  });
+
+  test('says where it came through in the envelope when the body does not', async () => {
+    const place = await createInstallation(database.db).place();
+    const raw = JSON.stringify(relayed({ path: undefined }));
+    const arrive = (path: string) =>
+      api.call('POST', `/v1/hooks/${hook.id}/events`, {
+        raw,
+        headers: { ...signedHeaders(secret, raw), 'x-dreamnet-path': path },
+      });
+    const { status, body } = await arrive(['cluster:x', 'wormhole:a,b'].map(encodeURIComponent).join(','));
+    expect(status).toBe(202);
+    expect((await rowOf(body.id)).path).toEqual(['cluster:x', 'wormhole:a,b', place]);
+    expect((await arrive(`cluster%3Ax,${encodeURIComponent(place)}`)).status).toBe(409);
+    expect((await arrive('%zz')).status).toBe(202);
   });
 
   test('that came through 16 places is refused', async () => {
