@@ -176,7 +176,15 @@ module.exports = {
     onlyImports(
       'bench-imports-only-stack-domain-cli-db-and-temporal',
       folders('bench'),
-      [folders('bench', 'stack', 'domain', 'cli', 'db'), temporal('[^/]+')],
+      [
+        folders('bench', 'stack', 'domain', 'cli', 'db'),
+        temporal('[^/]+'),
+        // The bus is measured without HTTP too: its own writer, and the consumer that a worker runs.
+        '^api/event-writer\\.ts$',
+        '^activities/subscriptions\\.ts$',
+        '^workers/wakeups\\.ts$',
+        packages('undici', 'graphile-worker', 'pg-boss'),
+      ],
       { node: true },
     ),
     onlyImports('scripts-import-only-node', '^scripts/(?!sdk-download\\.mjs$)', folders('scripts'), {
@@ -188,6 +196,12 @@ module.exports = {
       'temporal-workflow-only-in-workflows',
       temporal('workflow'),
       folders('workflows', 'test', 'bench'),
+    ),
+    onlyFrom(
+      'peers-only-in-bench',
+      packages('graphile-worker', 'pg-boss'),
+      folders('bench'),
+      'They are here to be compared with.',
     ),
     onlyFrom('nobody-imports-test', folders('test'), folders('test')),
     onlyFrom('nobody-imports-demo', folders('demo'), folders('demo', 'test/demo')),

@@ -31,6 +31,8 @@ import { addNotificationRoutes } from './routes/notifications.ts';
 import { addControlRoutes } from './routes/control.ts';
 import { addDeadLetterActionRoutes } from './routes/dead-letter-actions.ts';
 import { addDeadLetterRoutes } from './routes/dead-letters.ts';
+import { addBridgeRoutes } from './routes/bridge.ts';
+import { addBroadcastRoute } from './routes/broadcasts.ts';
 import { addBulkDecisionRoute } from './routes/bulk-decisions.ts';
 import { addDecisionRoutes } from './routes/decisions.ts';
 import { addEventIngestRoute } from './routes/event-ingest.ts';
@@ -39,6 +41,8 @@ import { addEventTypeRoute } from './routes/event-types.ts';
 import { addEnvelopeRoute } from './routes/envelopes.ts';
 import { addEventRoutes } from './routes/events.ts';
 import { addHaloRoutes } from './routes/halo.ts';
+import { addHookDoor } from './routes/hook-door.ts';
+import { addHookRoutes } from './routes/hooks.ts';
 import { addKillSwitchRoutes } from './routes/kill-switch.ts';
 import { addMetricsRoute } from './routes/metrics.ts';
 import { addPolicyBackTestRoute } from './routes/policy-backtest.ts';
@@ -52,7 +56,6 @@ import { addSubscriptionSecretRoute } from './routes/subscription-secret.ts';
 import { addSubscriptionRoutes } from './routes/subscriptions.ts';
 import { addReplayListRoutes } from './routes/replay-list.ts';
 import { addReplayRoutes } from './routes/replays.ts';
-import { addSecurityRoutes } from './routes/security.ts';
 import { addShadowRoute } from './routes/shadow.ts';
 import { addSystemRoutes } from './routes/system.ts';
 import { addTaskActionRoutes } from './routes/task-actions.ts';
@@ -81,6 +84,8 @@ export function createApp(deps: ApiDeps): Api {
   app.use('*', cors(deps.http.corsOrigins));
   app.use('*', limitAddress(deps, chain));
   app.use('*', joinTrace());
+  // Before a principal is asked for: messages to hooks are signed, and show no key.
+  addHookDoor(app, deps, { chain, schemas });
   for (const guarded of ['/v1/*', '/metrics']) {
     app.use(guarded, authenticate(deps, chain));
     app.use(guarded, refuseBlocked(deps, chain));
@@ -127,6 +132,9 @@ export function createApp(deps: ApiDeps): Api {
   addShadowRoute(app, deps, null);
   addAccessRoutes(app, deps);
   addAuditRoutes(app, deps);
+  addHookRoutes(app, deps);
+  addBridgeRoutes(app, deps);
+  addBroadcastRoute(app, deps);
   addControlRoutes(app, deps, chain);
   addSecurityRoutes(app, deps, chain);
   addAuditExportRoute(app, deps);

@@ -18,6 +18,7 @@ import { type ApiDocument, operationsOf } from './document.ts';
  * - `new-in-scope`: the caller names the target of something new; out of scope it is refused.
  * - `own-source`: an event names who it comes from; out of scope, or from an agent for another, it is refused.
  * - `own-agent`: an agent says it of itself or of a task it carries out; another one is unknown to it.
+ * - `signed`: no key opens it; whoever signs with the secret of the object is let in.
  * - `own-key`: one's own keys, and with access:write (to list them access:read) everybody's.
  */
 export const objectRules = {
@@ -171,6 +172,23 @@ export const objectRules = {
   'GET /v1/replays/{id}': 'none',
   'GET /v1/replays/{id}/deliveries': 'none',
   'POST /v1/replays/{id}/cancel': 'none',
+  'GET /v1/hooks': 'none',
+  'POST /v1/hooks': 'none',
+  'GET /v1/hooks/{id}': 'none',
+  'DELETE /v1/hooks/{id}': 'none',
+  'POST /v1/hooks/{id}/enable': 'none',
+  'POST /v1/hooks/{id}/disable': 'none',
+  'POST /v1/hooks/{id}/rotate-secret': 'none',
+  'POST /v1/hooks/{id}/events': 'signed',
+
+  'GET /v1/bridge/clusters': 'none',
+  'POST /v1/bridge/clusters': 'none',
+  'GET /v1/bridge/clusters/{name}': 'none',
+  'DELETE /v1/bridge/clusters/{name}': 'none',
+  'POST /v1/bridge/clusters/{name}/enable': 'none',
+  'POST /v1/bridge/clusters/{name}/disable': 'none',
+  'POST /v1/bridge/clusters/{name}/rotate-secret': 'none',
+  'POST /v1/broadcasts': 'none',
 
   'GET /v1/control': 'none',
   'PATCH /v1/control/{cluster}': 'none',
@@ -192,6 +210,7 @@ export const objectRuleNames = [
   'own-source',
   'own-agent',
   'own-key',
+  'signed',
 ] as const;
 export type ObjectRule = (typeof objectRuleNames)[number];
 
@@ -260,6 +279,9 @@ function answersOf(
       return { own: 'allowed', foreign: isScoped ? 'forbidden' : 'allowed' };
     case 'own-source':
       return { own: 'allowed', foreign: isScoped || role === 'agent' ? 'forbidden' : 'allowed' };
+    // Closed before it is asked: no permission opens it.
+    case 'signed':
+      return both('forbidden');
     case 'own-agent':
       return { own: 'allowed', foreign: 'not-found' };
     case 'own-key': {

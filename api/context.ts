@@ -60,6 +60,8 @@ type Passed = {
   keyId?: string | null;
   /** When the person logged in at the identity provider; empty for keys, which are presented anew each time. */
   loginAtMs?: number | null;
+  /** The hook whose secret the message is signed with. */
+  hookId?: string;
   tier: Tier;
   /** The count of this request, begun while its key was still being checked. */
   counted?: Promise<Counted>;

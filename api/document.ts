@@ -35,7 +35,9 @@ export function describeApi(app: Api): ApiDocument {
     info: { title: 'DreamNet', version: '1' },
   }) as unknown as ApiDocument;
   for (const { method, operation } of operationsOf(document)) {
-    if (['post', 'put', 'patch'].includes(method)) operation.parameters = withIdempotencyKey(operation);
+    // A signed message has an id of its own that says which are the same.
+    const takesKey = ['post', 'put', 'patch'].includes(method) && operation['x-permission'] !== 'signature';
+    if (takesKey) operation.parameters = withIdempotencyKey(operation);
     operation.responses.default = {
       description: 'A problem (RFC 9457), with a stable code and the request id.',
       content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },

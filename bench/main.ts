@@ -6,6 +6,7 @@ import { readStackConfig, type StackConfig } from '../stack/config.ts';
 import { StackError } from '../stack/error.ts';
 import { createLog } from '../stack/log.ts';
 import { auditParts, benchAudit } from './audit/parts.ts';
+import { benchBus, busParts } from './bus/parts.ts';
 import { benchDecision, decisionParts } from './decision/parts.ts';
 import { createReport, renderReport, type Bar, type Report } from './report.ts';
 import { openStage, type Stage } from './stage.ts';
@@ -29,6 +30,11 @@ const benches: Record<string, Bench> = {
     about: '10,000 entries exported and verified; an altered, a removed and an inserted one found',
     parts: auditParts,
     run: benchAudit,
+  },
+  bus: {
+    about: 'events posted, enqueued, delivered; graphile-worker and pg-boss doing the same work',
+    parts: busParts,
+    run: benchBus,
   },
 };
 

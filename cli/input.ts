@@ -19,6 +19,13 @@ export async function readObject(option: string, given: string): Promise<Record<
   );
 }
 
+/** A secret from `@file` or stdin, never from the line itself: others on the machine can read that. */
+export async function readSecret(option: string, given: string): Promise<string> {
+  if (given === '-') return (await text(process.stdin)).trim();
+  if (given.startsWith('@')) return readFile(`--${option}`, given).trim();
+  throw usage(`--${option} takes @file, or - to read stdin; on the line itself others could read it.`);
+}
+
 /** An object from a file that is named as a word of its own, `-` for stdin. */
 export async function readObjectFile(file: string): Promise<Record<string, unknown>> {
   const source = file === '-' ? await text(process.stdin) : readFile('FILE', `@${file}`);

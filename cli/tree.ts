@@ -56,6 +56,16 @@ export const root: CommandDef = defineCommand({
       'Where people are told what happened',
       async () => (await import('./commands/channel.ts')).channelCommands,
     ),
+    hook: group(
+      'hook',
+      'Doors for signed messages of others, each of which becomes an event',
+      async () => (await import('./commands/hook.ts')).hookCommands,
+    ),
+    bridge: group(
+      'bridge',
+      'Other DreamNets that events are sent to',
+      async () => (await import('./commands/bridge.ts')).bridgeCommands,
+    ),
     notification: group(
       'notification',
       'What was sent, held back or given up',

@@ -213,6 +213,33 @@ export type Channel = {
   enabled: boolean;
   health: string;
 };
+export type Hook = {
+  id: string;
+  name: string;
+  scheme: string;
+  form: string;
+  eventType: string;
+  severity: string;
+  perMinute: number;
+  path: string;
+  enabled: boolean;
+  received: number;
+  refused: number;
+  lastReceivedAt: string | null;
+};
+export type BridgeCluster = {
+  name: string;
+  url: string;
+  state: string;
+  paused: boolean;
+  backlog: number;
+  backlogLimit: number;
+  outboundPerMinute: number;
+  inboundPerMinute: number | null;
+  failedAcks: number;
+  lastAckAt: string | null;
+};
+export type BroadcastTarget = { cluster: string; state: string; backlog: number; eventId: string | null };
 export type Notification = {
   id: string;
   channelId: string;

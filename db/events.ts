@@ -14,8 +14,8 @@ import { events } from './schema/index.ts';
 export type EventRow = typeof events.$inferSelect;
 export type Position = { tx: string; seq: string };
 
-/** An event on its way into the log, with the schema version it was checked against. */
-export type StatedEvent = EventInput & { schemaVersion?: number };
+/** An event on its way into the log: the schema version it was checked against, and what it came through so far. */
+export type StatedEvent = EventInput & { schemaVersion?: number; path?: string[] };
 export type AppendedEvent = {
   id: string;
   duplicate: boolean;
@@ -34,14 +34,15 @@ export async function appendEvents(log: Sql, inputs: StatedEvent[]): Promise<App
       select distinct on (id) * from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as e(
         place int, id text, type text, category text, source_type text, source_id text, destination text, severity text,
         priority text, payload jsonb, metadata jsonb, correlation_id text, causation_id text, schema_version int,
-        occurred_at timestamptz, deliver_at timestamptz)
+        occurred_at timestamptz, deliver_at timestamptz, path jsonb)
       order by id, place
     ),
     keyed as (insert into event_keys (id) select id from stated order by id on conflict do nothing returning id)
     insert into events (id, type, category, source_type, source_id, destination, severity, priority, payload,
-                        metadata, correlation_id, causation_id, schema_version, occurred_at, deliver_at)
+                        metadata, correlation_id, causation_id, schema_version, occurred_at, deliver_at, path)
     select s.id, s.type, s.category, s.source_type, s.source_id, s.destination, s.severity, s.priority, s.payload,
-           s.metadata, s.correlation_id, s.causation_id, s.schema_version, coalesce(s.occurred_at, now()), s.deliver_at
+           s.metadata, s.correlation_id, s.causation_id, s.schema_version, coalesce(s.occurred_at, now()), s.deliver_at,
+           s.path
     from stated s join keyed using (id)
     order by s.place
     returning id`;
@@ -78,6 +79,7 @@ function rowOf(input: StatedEvent, place: number) {
     schema_version: input.schemaVersion ?? 0,
     occurred_at: input.occurredAt ?? null,
     deliver_at: input.deliverAt ?? null,
+    path: input.path ?? [],
   };
 }
 

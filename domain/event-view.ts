@@ -15,6 +15,7 @@ export function publicEvent(event: LoggedEvent): JsonObject {
     metadata: event.metadata,
     correlationId: event.correlationId,
     causationId: event.causationId,
+    path: event.path,
     occurredAt: event.occurredAt,
     recordedAt: event.recordedAt,
   };

@@ -37,5 +37,5 @@ const reservedKeys: readonly string[] = [
 ];
 
 export function isReservedKey(key: string): boolean {
-  return reservedKeys.includes(key);
+  return reservedKeys.includes(key) || key.startsWith('cluster-');
 }

@@ -48,7 +48,8 @@ export function limitAddress(deps: ApiDeps, chain: Chain): MiddlewareHandler<Api
     held.delete(address);
     await refuseBlocked(c, address);
     await next();
-    if ((c.get('principal') as unknown) === undefined) await count(address);
+    const isKnown = (c.get('principal') as unknown) !== undefined || c.get('hookId') !== undefined;
+    if (!isKnown) await count(address);
   };
 
   async function refuseBlocked(c: ApiContext, address: string): Promise<void> {

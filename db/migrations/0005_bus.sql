@@ -1,3 +1,15 @@
+CREATE TABLE "bridge_clusters" (
+	"name" text PRIMARY KEY NOT NULL,
+	"url" text NOT NULL,
+	"allow_private_network" boolean DEFAULT false NOT NULL,
+	"backlog_limit" integer NOT NULL,
+	"hook_id" text,
+	"enabled" boolean DEFAULT true NOT NULL,
+	"owner" text NOT NULL,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "dead_letters" (
 	"id" text PRIMARY KEY NOT NULL,
 	"delivery_id" text NOT NULL,
@@ -71,6 +83,30 @@ CREATE TABLE "event_schemas" (
 	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
 	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "event_schemas_type_version_pk" PRIMARY KEY("type","version")
+);
+--> statement-breakpoint
+CREATE TABLE "hooks" (
+	"id" text PRIMARY KEY NOT NULL,
+	"name" text NOT NULL,
+	"scheme" text NOT NULL,
+	"form" text NOT NULL,
+	"event_type" text NOT NULL,
+	"severity" text NOT NULL,
+	"mapping" jsonb NOT NULL,
+	"per_minute" integer NOT NULL,
+	"sealed" text NOT NULL,
+	"secret_version" integer DEFAULT 1 NOT NULL,
+	"previous_sealed" text,
+	"previous_secret_until" timestamp (3) with time zone,
+	"enabled" boolean DEFAULT true NOT NULL,
+	"owner" text NOT NULL,
+	"received" bigint DEFAULT 0 NOT NULL,
+	"refused" bigint DEFAULT 0 NOT NULL,
+	"last_received_at" timestamp (3) with time zone,
+	"last_refused_at" timestamp (3) with time zone,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "hooks_name_unique" UNIQUE("name")
 );
 --> statement-breakpoint
 CREATE TABLE "retention_rules" (
@@ -243,6 +279,7 @@ CREATE INDEX "wormhole_windows_ended" ON "wormhole_windows" USING btree ("ends_a
 CREATE UNIQUE INDEX "wormholes_name" ON "wormholes" USING btree ("name") WHERE removed_at is null;--> statement-breakpoint
 CREATE INDEX "event_keys_by_time" ON "event_keys" USING brin ("recorded_at");--> statement-breakpoint
 CREATE INDEX "events_rare_priority" ON "events" USING btree ("priority","tx","seq") WHERE priority <> 'normal';--> statement-breakpoint
+CREATE INDEX "events_by_destination" ON "events" USING btree ("destination","tx","seq") WHERE destination is not null;--> statement-breakpoint
 -- Cursors of an earlier release move into their lane before their columns go.
 INSERT INTO "subscription_lanes" ("subscription", "lane", "cursor_tx", "cursor_seq", "lease_epoch", "delivered", "last_delivered_at")
 SELECT "key", 'all', "cursor_tx", "cursor_seq", "lease_epoch", "delivered", "last_delivered_at" FROM "subscriptions";--> statement-breakpoint

@@ -19,6 +19,8 @@ BEGIN
     GRANT SELECT, INSERT, UPDATE ON subscription_starts TO dreamnet_app;
     -- replay: those that ended long ago are deleted
     GRANT SELECT, INSERT, UPDATE, DELETE ON replays TO dreamnet_app;
+    -- edges: what is removed is deleted; its events, its subscription and its audit entries stay
+    GRANT SELECT, INSERT, UPDATE, DELETE ON hooks, bridge_clusters TO dreamnet_app;
   END IF;
 END $$;
 --> statement-breakpoint

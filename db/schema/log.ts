@@ -44,6 +44,10 @@ export const events = pgTable(
     index('events_by_type').on(table.type, table.recordedAt),
     index('events_by_source').on(table.sourceType, table.sourceId, table.recordedAt),
     index('events_by_correlation').on(table.correlationId),
+    // What is for everybody has none, and costs nothing here.
+    index('events_by_destination')
+      .on(table.destination, table.tx, table.seq)
+      .where(sql`destination is not null`),
   ],
 );
 

@@ -80,6 +80,25 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'POST /v1/agents/{id}/enable': ['admin'],
   'POST /v1/agents/{id}/disable': ['admin'],
 
+  'GET /v1/hooks': readers,
+  'POST /v1/hooks': ['admin'],
+  'GET /v1/hooks/{id}': readers,
+  'DELETE /v1/hooks/{id}': ['admin'],
+  'POST /v1/hooks/{id}/enable': ['admin'],
+  'POST /v1/hooks/{id}/disable': ['admin'],
+  'POST /v1/hooks/{id}/rotate-secret': ['admin'],
+  // No key opens it: messages are signed with the secret of the hook.
+  'POST /v1/hooks/{id}/events': [],
+
+  'GET /v1/bridge/clusters': readers,
+  'POST /v1/bridge/clusters': ['admin'],
+  'GET /v1/bridge/clusters/{name}': readers,
+  'DELETE /v1/bridge/clusters/{name}': ['admin'],
+  'POST /v1/bridge/clusters/{name}/enable': ['admin'],
+  'POST /v1/bridge/clusters/{name}/disable': ['admin'],
+  'POST /v1/bridge/clusters/{name}/rotate-secret': ['admin'],
+  'POST /v1/broadcasts': workers,
+
   'GET /v1/authorization': everybody,
   'GET /v1/wormholes': readers,
   'POST /v1/wormholes': ['admin'],

@@ -10,11 +10,13 @@ import {
 import { createApp } from '../../api/app.ts';
 import { describeApi, operationsOf } from '../../api/document.ts';
 import { registerAgent } from '../../db/agents.ts';
+import { createHook } from '../../db/hooks.ts';
 import { newId } from '../../db/ids.ts';
 import { createPrincipal } from '../../db/principals.ts';
 import { createProbe } from '../../db/probes.ts';
 import { createRole } from '../../db/roles.ts';
 import { builtInRoles } from '../../domain/access.ts';
+import { hookSealContext } from '../../domain/hook.ts';
 import { permissionTable } from '../api/permission-table.ts';
 import { aKey, createTestApi, noDatabase, type TestApi, type Untyped } from '../support/api.ts';
 import { countQueries } from '../support/count-queries.ts';
@@ -192,6 +194,15 @@ const aims: Record<string, Make> = {
   'POST /v1/agents/{id}/beat': async (side) => ({ id: side === 'own' ? ownAgent : strangerAgent }),
   'POST /v1/agents/{id}/enable': anAgentAim(),
   'POST /v1/agents/{id}/disable': anAgentAim(),
+  'POST /v1/hooks/{id}/events': async () => {
+    const id = newId('hok');
+    await createHook(database.db, {
+      ...{ id, name: newId('hook').replace('_', '-'), scheme: 'standard-webhooks', form: 'payload' },
+      ...{ eventType: 'a.b', severity: 'info', mapping: {}, perMinute: 600, actor: 'test', opKey: id },
+      sealed: api.deps.secretBox.seal('whsec_', hookSealContext(id)),
+    });
+    return { id, body: {} };
+  },
   'GET /v1/keys': async (side, role) => {
     const principalId = side === 'own' ? holders[role].id : people.requester;
     return { id: (await aKey(database, principalId)).id, query: `?principalId=${principalId}` };
@@ -272,7 +283,7 @@ describe('TRUST 4.8: the authorization matrix', () => {
 });
 
 function kindOf({ object }: MatrixRow, answer: { status: number; body: Untyped }, aim: Aim): string {
-  if (answer.status === 403) return 'forbidden';
+  if (answer.status === 403 || (object === 'signed' && answer.status === 401)) return 'forbidden';
   if (answer.status === 404 && object !== 'none') return 'not-found';
   if (object !== 'filtered') return 'allowed';
   const ids: string[] = answer.body.items.map((item: { id: string }) => item.id);

@@ -68,11 +68,13 @@ export function consumersOf(
     delivered.push(...deliveries);
     return Promise.resolve(nothingFailed);
   };
+  const handler: EventHandler = {
+    deliver: given.deliver ?? note,
+    preview: given.preview ?? (() => Promise.resolve([])),
+  };
   const { consumeEvents, readSubscription } = createSubscriptionActivities({
     database,
-    handlers: {
-      note: { deliver: given.deliver ?? note, preview: given.preview ?? (() => Promise.resolve([])) },
-    },
+    handlers: { note: handler, webhook: handler },
     compileFilter: given.compileFilter ?? (() => ({ matches: () => true })),
     wakeups,
     turnMs: given.turnMs ?? 60_000,
