@@ -17,6 +17,7 @@ import {
 import { listSubscriptions } from '../db/subscriptions.ts';
 import { cancelTask } from '../db/task-end.ts';
 import { getTask, listUnstartedTasks } from '../db/tasks.ts';
+import { deleteAllOldResults } from '../db/wormhole-results.ts';
 import { messageNames } from '../domain/names.ts';
 import { refuse } from '../domain/refusal.ts';
 import { isEnded } from '../domain/task.ts';
@@ -108,7 +109,10 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
         recordFailed(db, { notificationId, reason: 'Its run ended in Temporal before it was sent.' }),
       warn,
     );
-    if (count % cleanEvery === 0) await deleteEndedNotifications(deps.database.log, notificationDays, 10_000);
+    if (count % cleanEvery === 0) {
+      await deleteEndedNotifications(deps.database.log, notificationDays, 10_000);
+      await deleteAllOldResults(db);
+    }
   }
 
   return repeat(everyMs, round, warn);
