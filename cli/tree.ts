@@ -51,6 +51,11 @@ export const root: CommandDef = defineCommand({
       'Who carries tasks out',
       async () => (await import('./commands/agent.ts')).agentCommands,
     ),
+    wormhole: group(
+      'wormhole',
+      'Rules on the bus: which events they take, and what comes of them',
+      async () => (await import('./commands/wormhole.ts')).wormholeCommands,
+    ),
     channel: group(
       'channel',
       'Where people are told what happened',

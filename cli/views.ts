@@ -394,3 +394,46 @@ export type Subscription = {
 export type SubscriptionAnswer =
   | { status: 'done'; subscription: Subscription; note: string | null }
   | { status: 'accepted-for-delivery'; temporal: Link; note: string | null };
+export type Wormhole = {
+  id: string;
+  name: string;
+  description: string;
+  match: { types: string[] } & Record<string, unknown>;
+  action: { kind: string } & Record<string, unknown>;
+  maxHops: number;
+  enabled: boolean;
+  version: number;
+  owner: string | null;
+  backTest: { version: number; at: string } | null;
+};
+export type WormholeResult = {
+  eventId: string;
+  outcome: string;
+  detail: { did?: string; why?: string; error?: string; taskId?: string };
+  at: string;
+};
+export type WormholeDryRun = {
+  wormhole: { name: string };
+  matched: boolean;
+  would: string | null;
+  why: string | null;
+  effect: Record<string, unknown> | null;
+  notes: string[];
+};
+type WormholeSample = { eventId: string; type: string; outcome: string; says: string };
+export type WormholeBackTest = {
+  wormhole: { name: string };
+  window: { complete: boolean };
+  events: number;
+  outcomes: Record<string, number>;
+  would: Record<string, number>;
+  tasks: { title: string; target: string; events: number }[];
+  samples: WormholeSample[];
+  compared: {
+    same: number;
+    changes: Record<string, number>;
+    samples: (WormholeSample & { change: string; then: string | null })[];
+  } | null;
+  countsForEnabling: boolean;
+  notes: string[];
+};

@@ -246,3 +246,12 @@ export async function deleteOldResults(db: Db, days = keptDays): Promise<number>
     select count(*)::int as count from gone`);
   return Number(rows[0]?.count ?? 0);
 }
+
+const mostBatches = 200;
+
+/** Deletes what is old, batch by batch, so that none of the statements is long. */
+export async function deleteAllOldResults(db: Db): Promise<void> {
+  for (let batch = 0; batch < mostBatches; batch += 1) {
+    if ((await deleteOldResults(db)) < deletedAtOnce) return;
+  }
+}

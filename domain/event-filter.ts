@@ -44,7 +44,7 @@ const variables = {
   hops: 'int',
   occurredAt: 'google.protobuf.Timestamp',
 } as const;
-export const filterVariables = Object.keys(variables);
+const filterVariables = Object.keys(variables);
 
 /** CEL has a constant of its own called `type`; the checker knows ours by a name that is as long. */
 const typeAlias = 'typ_';

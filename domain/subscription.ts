@@ -58,6 +58,13 @@ export function matchesSource(pattern: string, event: Pick<LoggedEvent, 'sourceT
   return matchesType(pattern, `${event.sourceType}:${event.sourceId}`);
 }
 
+/** Hands every event to the wormholes that are switched on; each of them has a match of its own. */
+export const wormholesSubscription = {
+  key: 'wormholes',
+  handler: 'wormholes.run',
+  match: { types: [], minSeverity: 'info', excludeSourceTypes: [] } satisfies EventMatch,
+} as const;
+
 /** An event is delivered when type, severity and source all fit the subscription. */
 export function matchesEvent(
   match: EventMatch,

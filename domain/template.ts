@@ -17,7 +17,7 @@ export function renderText(template: string, facts: JsonObject): string {
 }
 
 /** Fills every text inside a value; a member whose whole value the facts do not have is left out. */
-export function renderValue(mapping: Json, facts: JsonObject): Json | undefined {
+function renderValue(mapping: Json, facts: JsonObject): Json | undefined {
   if (typeof mapping === 'string') {
     const [, path] = onePlace.exec(mapping) ?? [];
     return path === undefined ? renderText(mapping, facts) : readPlace(facts, path);

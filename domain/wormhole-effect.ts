@@ -112,7 +112,7 @@ function acts(would: string, effect: Effect): Plan {
   return { outcome: 'acts', would, effect };
 }
 
-export function describeTarget(to: ForwardTarget): string {
+function describeTarget(to: ForwardTarget): string {
   return to.kind === 'webhook' ? to.origin : `subscription ${to.subscription}`;
 }
 

@@ -2,18 +2,19 @@ import type { Client } from '@temporalio/client';
 import type { Logger } from '@temporalio/worker';
 import { type EventHandlers, Unavailable } from '../activities/event-handlers.ts';
 import { createSignalHandler } from '../activities/signal-handler.ts';
+import { createWormholesHandler } from '../activities/wormholes.ts';
 import { createWebhookHandler } from '../activities/webhook-handler.ts';
 import type { Database } from '../db/client.ts';
 import type { SecretBox } from '../db/sealed.ts';
 import { type EventHandler, nothingFailed } from '../domain/delivery.ts';
-import { haloSubscription, notifySubscription } from '../domain/subscription.ts';
+import { haloSubscription, notifySubscription, wormholesSubscription } from '../domain/subscription.ts';
 import { createNotifyHandler } from './notify.ts';
 import type { Runs } from './runs.ts';
 
 export type HandlerDeps = {
   database: Database;
   client: Client;
-  runs: Pick<Runs, 'triggerHalo' | 'startNotification'>;
+  runs: Pick<Runs, 'triggerHalo' | 'startNotification' | 'startTask'>;
   agentRoot: string;
   secretBox: SecretBox;
   /** Where people reach the API: links begin with it. */
@@ -26,6 +27,7 @@ export function createHandlers(deps: HandlerDeps): EventHandlers {
   return {
     [haloSubscription.handler]: createHaloHandler(deps),
     [notifySubscription.handler]: createNotifyHandler(deps),
+    [wormholesSubscription.handler]: createWormholesHandler(deps),
     webhook: createWebhookHandler(deps),
     signal: createSignalHandler(deps),
   };

@@ -21,6 +21,7 @@ import { deleteEndedReplays, getReplay, listUnstartedReplays } from '../db/repla
 import { listSubscriptions } from '../db/subscriptions.ts';
 import { cancelTask } from '../db/task-end.ts';
 import { getTask, listUnstartedTasks } from '../db/tasks.ts';
+import { deleteAllOldResults } from '../db/wormhole-results.ts';
 import { messageNames, replayWorkflowId } from '../domain/names.ts';
 import { refuse } from '../domain/refusal.ts';
 import { subscriptionOf } from '../domain/subscription-request.ts';
@@ -161,6 +162,7 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
     await deleteEndedNotifications(deps.database.log, notificationDays, 10_000);
     await deleteEndedDeliveries(deps.database.log, deliveryDays, 10_000);
     await deleteEndedReplays(deps.database.log, replayDays, 10_000);
+    await deleteAllOldResults(db);
   }
 
   return repeat(everyMs, round, warn);

@@ -23,10 +23,11 @@ import type { Database } from '../db/client.ts';
 import { ensureEventPartitions } from '../db/events.ts';
 import type { SecretBox } from '../db/sealed.ts';
 import { ensureSubscription } from '../db/subscriptions.ts';
+import { ensureWormholePresets } from '../db/wormholes.ts';
 import type { WorkerConfig } from '../domain/config.ts';
 import { compileFilter } from '../domain/event-filter.ts';
 import { taskQueues } from '../domain/names.ts';
-import { haloSubscription, notifySubscription } from '../domain/subscription.ts';
+import { haloSubscription, notifySubscription, wormholesSubscription } from '../domain/subscription.ts';
 import { workflowBundle } from './bundle.ts';
 import { watchDeadLetters } from './dead-letters.ts';
 import { translateFailures } from './failures.ts';
@@ -65,6 +66,8 @@ export async function startWorkers(
   await ensureEventPartitions(database.log);
   await ensureSubscription(database.log, haloSubscription);
   await ensureSubscription(database.log, notifySubscription);
+  await ensureSubscription(database.log, wormholesSubscription);
+  await ensureWormholePresets(database.db);
 
   const runs = createRuns(deps.client);
   const dataDir = path.resolve(config.DREAMNET_DATA_DIR);

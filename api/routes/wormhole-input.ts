@@ -21,7 +21,7 @@ const typePattern = z
     'must be an event type, or the beginning of one with a * behind it, such as shop.order.*',
   );
 
-export const matchInput = z.strictObject({
+const matchInput = z.strictObject({
   types: z.array(typePattern).max(50).default([]),
   minSeverity: z.enum(severities).default('info'),
   excludeSourceTypes: z.array(z.enum(sourceTypes)).max(sourceTypes.length).default([]),
@@ -53,7 +53,7 @@ const forwardInput = z.union([
   z.strictObject({ subscription: line(100) }),
 ]);
 
-export const actionInput = z.discriminatedUnion('kind', [
+const actionInput = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('log') }),
   z.strictObject({
     kind: z.literal('notify'),

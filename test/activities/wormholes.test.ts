@@ -72,9 +72,7 @@ const eventFor = (row: WormholeRow, given: Partial<LoggedEvent> = {}) =>
 
 async function resultsOf(row: WormholeRow) {
   const results = await listResults(database.db, { wormhole: row.id, before: null, limit: 2000 });
-  return results.map(
-    ({ eventId, outcome, detail }) => ({ eventId, outcome, ...detail }),
-  );
+  return results.map(({ eventId, outcome, detail }) => ({ eventId, outcome, ...detail }));
 }
 
 async function countOf(row: WormholeRow, outcome: string): Promise<number> {
