@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import type { Database } from '../db/client.ts';
 import { hasHiddenAfter, type Position, readAfter } from '../db/events.ts';
 import { moveCursor, takeLease } from '../db/subscriptions.ts';
+import type { Wakeups } from '../db/wakeups.ts';
 import type { LoggedEvent } from '../domain/events.ts';
 import { DomainError, refuse } from '../domain/refusal.ts';
 import { matchesEvent } from '../domain/subscription.ts';
@@ -10,13 +11,6 @@ export type SubscriptionActivities = ReturnType<typeof createSubscriptionActivit
 
 /** Called with events in log order, at least once each: a handler is idempotent by event id. */
 export type EventHandler = (events: LoggedEvent[]) => Promise<void>;
-
-export type Wakeups = {
-  /** How many announcements there were so far: taken before reading, so that none is missed in between. */
-  mark(): number;
-  /** Resolves when there was an announcement after the mark, after `ms`, or when the signal aborts. */
-  after(mark: number, ms: number, signal: AbortSignal): Promise<'announced' | 'timeout'>;
-};
 
 type Deps = { database: Database; handlers: Record<string, EventHandler>; wakeups: Wakeups; turnMs: number };
 

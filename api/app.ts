@@ -34,6 +34,7 @@ import { addPolicyBackTestRoute } from './routes/policy-backtest.ts';
 import { addPolicyRoutes } from './routes/policies.ts';
 import { addProbeRoutes } from './routes/probes.ts';
 import { addSecurityRoutes } from './routes/security.ts';
+import { addStreamRoute } from './routes/stream.ts';
 import { addSystemRoutes } from './routes/system.ts';
 import { addTaskActionRoutes } from './routes/task-actions.ts';
 import { addTaskCreateRoute } from './routes/task-create.ts';
@@ -70,6 +71,7 @@ export function createApp(deps: ApiDeps): Api {
 
   addSystemRoutes(app, deps);
   addEventRoutes(app, deps, chain);
+  addStreamRoute(app, deps, chain);
   addTaskCreateRoute(app, deps);
   addTaskRoutes(app, deps);
   addTaskActionRoutes(app, deps);

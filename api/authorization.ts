@@ -30,6 +30,7 @@ export const objectRules = {
   'POST /v1/events': 'own-source',
   'GET /v1/events': 'none',
   'GET /v1/events/{id}': 'none',
+  'GET /v1/stream': 'none',
 
   'POST /v1/tasks': 'new-in-scope',
   'GET /v1/tasks': 'filtered',

@@ -19,6 +19,7 @@ import type { Database } from '../db/client.ts';
 import { ensureEventPartitions } from '../db/events.ts';
 import type { SecretBox } from '../db/sealed.ts';
 import { ensureSubscription } from '../db/subscriptions.ts';
+import { listenForEvents } from '../db/wakeups.ts';
 import type { WorkerConfig } from '../domain/config.ts';
 import { taskQueues } from '../domain/names.ts';
 import { haloSubscription, notifySubscription } from '../domain/subscription.ts';
@@ -29,7 +30,6 @@ import { createNotifyHandler } from './notify.ts';
 import { startRelay } from './relay.ts';
 import { createRuns } from './runs.ts';
 import { ensureAuditAnchors } from './schedules.ts';
-import { listenForEvents } from './wakeups.ts';
 
 export type WorkersDeps = {
   database: Database;

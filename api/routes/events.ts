@@ -1,53 +1,27 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { findAgentByPrincipal } from '../../db/agents.ts';
 import { endOfLog, listEventsAfter } from '../../db/event-tail.ts';
-import { appendEvents, type EventFilter, type EventRow, getEvent, listEvents } from '../../db/events.ts';
+import { appendEvents, type EventFilter, getEvent, listEvents } from '../../db/events.ts';
 import type { Principal } from '../../domain/access.ts';
-import {
-  type EventInput,
-  eventInputSchema,
-  maxBatch,
-  maxPayloadBytes,
-  priorities,
-  severities,
-  sourceTypes,
-} from '../../domain/events.ts';
+import { type EventInput, eventInputSchema, maxBatch, maxPayloadBytes } from '../../domain/events.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { guard } from '../auth.ts';
 import { maxBatchBytes } from '../body.ts';
 import type { Chain } from '../chain.ts';
 import type { Api, ApiDeps } from '../context.ts';
+import { eventFilterQuery, eventSchema, eventView, fits, placeOf } from '../event-view.ts';
 import { createEventWriter } from '../event-writer.ts';
 import { requireReach } from '../object-scope.ts';
 import { spend } from '../middleware/tier.ts';
 import { decodeCursor, encodeCursor, cutPage, logPlace, pageOf, pageQuery } from '../paging.ts';
 import { ProblemError, throwRefusal } from '../problems.ts';
-import { answer, anyObject, body, idParams, instant, jsonObject, queryText } from '../schemas.ts';
+import { answer, body, idParams, jsonObject } from '../schemas.ts';
 
 // The recursive JSON type of the domain's schema has no end in a document; the parser checked the JSON already.
 const eventInput = eventInputSchema.extend({
   payload: jsonObject.default({}),
   metadata: jsonObject.default({}),
 });
-
-const eventSchema = z
-  .object({
-    id: z.string(),
-    type: z.string(),
-    category: z.string(),
-    source: z.object({ type: z.enum(sourceTypes), id: z.string() }),
-    destination: z.string().nullable(),
-    severity: z.enum(severities),
-    priority: z.enum(priorities),
-    payload: anyObject,
-    metadata: anyObject,
-    correlationId: z.string().nullable(),
-    causationId: z.string().nullable(),
-    occurredAt: instant,
-    recordedAt: instant,
-    cursor: z.string(),
-  })
-  .openapi('Event');
 
 const stored = z.object({ id: z.string(), duplicate: z.boolean() });
 
@@ -81,15 +55,7 @@ const list = createRoute({
         .max(400)
         .optional()
         .openapi({ description: 'A cursor of this list, `start`, or `now` for what comes from here on.' }),
-      type: z
-        .string()
-        .max(120)
-        .regex(/^[a-z0-9.-]*\*?$/)
-        .optional(),
-      sourceType: z.enum(sourceTypes).optional(),
-      sourceId: queryText(200).optional(),
-      severity: z.enum(severities).optional(),
-      correlationId: queryText(200).optional(),
+      ...eventFilterQuery,
       from: z.iso.datetime({ offset: true }).optional(),
       to: z.iso.datetime({ offset: true }).optional(),
     }),
@@ -108,29 +74,6 @@ const one = createRoute({
   request: { params: idParams },
   responses: { 200: answer('The event.', eventSchema) },
 });
-
-function placeOf(row: EventRow): { tx: string; seq: string } {
-  return { tx: row.tx, seq: String(row.seq) };
-}
-
-function eventView(row: EventRow): z.infer<typeof eventSchema> {
-  return {
-    id: row.id,
-    type: row.type,
-    category: row.category,
-    source: { type: row.sourceType, id: row.sourceId },
-    destination: row.destination,
-    severity: row.severity,
-    priority: row.priority,
-    payload: row.payload,
-    metadata: row.metadata,
-    correlationId: row.correlationId,
-    causationId: row.causationId,
-    occurredAt: row.occurredAt.toISOString(),
-    recordedAt: row.recordedAt.toISOString(),
-    cursor: encodeCursor(placeOf(row)),
-  };
-}
 
 /** Nobody speaks for another part of the system: agents for themselves only, HALO and Squad through services only. */
 async function requireOwnSource(deps: ApiDeps, principal: Principal, inputs: EventInput[]): Promise<void> {
@@ -177,20 +120,6 @@ function requireSmallPayloads(inputs: EventInput[]): void {
       `The payload of an event may have at most ${maxPayloadBytes} bytes; put larger ones elsewhere and name them.`,
       { details: { index: large, maxBytes: maxPayloadBytes } },
     );
-}
-
-function fits(row: EventRow, filter: EventFilter): boolean {
-  const { type } = filter;
-  const isType = type?.endsWith('*') ? row.type.startsWith(type.slice(0, -1)) : row.type === type;
-  return (
-    (type === undefined || isType) &&
-    (filter.sourceType === undefined || row.sourceType === filter.sourceType) &&
-    (filter.sourceId === undefined || row.sourceId === filter.sourceId) &&
-    (filter.severity === undefined || row.severity === filter.severity) &&
-    (filter.correlationId === undefined || row.correlationId === filter.correlationId) &&
-    (filter.from === undefined || row.recordedAt >= filter.from) &&
-    (filter.to === undefined || row.recordedAt <= filter.to)
-  );
 }
 
 export function addEventRoutes(app: Api, deps: ApiDeps, chain: Chain): void {

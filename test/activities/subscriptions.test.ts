@@ -4,11 +4,11 @@ import {
   createSubscriptionActivities,
   type EventHandler,
   type TurnEnd,
-  type Wakeups,
 } from '../../activities/subscriptions.ts';
 import { appendEvents } from '../../db/events.ts';
 import { newId } from '../../db/ids.ts';
 import { ensureSubscription, listLanes, takeLease } from '../../db/subscriptions.ts';
+import type { Wakeups } from '../../db/wakeups.ts';
 import type { EventInput, LoggedEvent } from '../../domain/events.ts';
 import { haloSubscription } from '../../domain/subscription.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';

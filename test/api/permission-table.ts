@@ -14,6 +14,7 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'POST /v1/events': ['admin', 'operator', 'agent'],
   'GET /v1/events': readers,
   'GET /v1/events/{id}': readers,
+  'GET /v1/stream': readers,
 
   'POST /v1/tasks': ['admin', 'operator', 'agent'],
   'GET /v1/tasks': everybody,

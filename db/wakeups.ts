@@ -1,7 +1,13 @@
-import type { Wakeups } from '../activities/subscriptions.ts';
-import type { Sql } from '../db/client.ts';
+import type { Sql } from './client.ts';
 
-/** Shares one LISTEN connection between all consumers of this process. postgres.js listens again after a lost one. */
+export type Wakeups = {
+  /** How many announcements there were so far: taken before reading, so that none is missed in between. */
+  mark(): number;
+  /** Resolves when there was an announcement after the mark, after `ms`, or when the signal aborts. */
+  after(mark: number, ms: number, signal: AbortSignal): Promise<'announced' | 'timeout'>;
+};
+
+/** Shares one LISTEN connection between all who follow the log in this process. postgres.js listens again after a lost one. */
 export async function listenForEvents(log: Sql): Promise<Wakeups> {
   let announced = 0;
   const waiting = new Set<() => void>();

@@ -1,0 +1,82 @@
+import { z } from '@hono/zod-openapi';
+import type { EventFilter, EventRow } from '../db/events.ts';
+import { isAtLeast, priorities, severities, sourceTypes } from '../domain/events.ts';
+import { encodeCursor } from './paging.ts';
+import { anyObject, instant, queryText } from './schemas.ts';
+
+export const eventSchema = z
+  .object({
+    id: z.string(),
+    type: z.string(),
+    category: z.string(),
+    source: z.object({ type: z.enum(sourceTypes), id: z.string() }),
+    destination: z.string().nullable(),
+    severity: z.enum(severities),
+    priority: z.enum(priorities),
+    payload: anyObject,
+    metadata: anyObject,
+    correlationId: z.string().nullable(),
+    causationId: z.string().nullable(),
+    occurredAt: instant,
+    recordedAt: instant,
+    cursor: z.string(),
+  })
+  .openapi('Event');
+
+/** Query members that choose events; combined with "and". */
+export const eventFilterQuery = {
+  type: z
+    .string()
+    .max(120)
+    .regex(/^[a-z0-9.-]*\*?$/)
+    .optional()
+    .openapi({ description: 'A type, or how it begins, with * at the end.' }),
+  category: queryText(120).optional(),
+  sourceType: z.enum(sourceTypes).optional(),
+  sourceId: queryText(200).optional(),
+  destination: queryText(200).optional(),
+  severity: z.enum(severities).optional(),
+  minSeverity: z.enum(severities).optional(),
+  correlationId: queryText(200).optional(),
+};
+
+export function placeOf(row: EventRow): { tx: string; seq: string } {
+  return { tx: row.tx, seq: String(row.seq) };
+}
+
+export function eventView(row: EventRow): z.infer<typeof eventSchema> {
+  return {
+    id: row.id,
+    type: row.type,
+    category: row.category,
+    source: { type: row.sourceType, id: row.sourceId },
+    destination: row.destination,
+    severity: row.severity,
+    priority: row.priority,
+    payload: row.payload,
+    metadata: row.metadata,
+    correlationId: row.correlationId,
+    causationId: row.causationId,
+    occurredAt: row.occurredAt.toISOString(),
+    recordedAt: row.recordedAt.toISOString(),
+    cursor: encodeCursor(placeOf(row)),
+  };
+}
+
+/** The same choice as `listEvents` makes in SQL, for rows that were read already. */
+export function fits(row: EventRow, filter: EventFilter): boolean {
+  const { type } = filter;
+  const isType = type?.endsWith('*') ? row.type.startsWith(type.slice(0, -1)) : row.type === type;
+  return (
+    (type === undefined || isType) &&
+    (filter.category === undefined || row.category === filter.category) &&
+    (filter.sourceType === undefined || row.sourceType === filter.sourceType) &&
+    (filter.sourceId === undefined || row.sourceId === filter.sourceId) &&
+    (filter.destination === undefined || row.destination === filter.destination) &&
+    (filter.severity === undefined || row.severity === filter.severity) &&
+    (filter.minSeverity === undefined || isAtLeast(row.severity, filter.minSeverity)) &&
+    (filter.correlationId === undefined || row.correlationId === filter.correlationId) &&
+    (filter.from === undefined || row.recordedAt >= filter.from) &&
+    (filter.to === undefined || row.recordedAt <= filter.to)
+  );
+}
