@@ -147,6 +147,7 @@ async function end(signal: string): Promise<void> {
   stopping.abort();
   log.info({ signal }, 'finishing the requests in flight');
   const tooLong = setTimeout(() => {
+    log.warn('connections that did not end in time are closed by force');
     if ('closeAllConnections' in server) server.closeAllConnections();
   }, finishWithinMs);
   // A connection whose answer is out is kept alive for more requests; nobody shall wait for it.
