@@ -28,6 +28,7 @@ import { addControlRoutes } from './routes/control.ts';
 import { addBulkDecisionRoute } from './routes/bulk-decisions.ts';
 import { addDecisionRoutes } from './routes/decisions.ts';
 import { addEventRoutes } from './routes/events.ts';
+import { addEventStatsRoute } from './routes/event-stats.ts';
 import { addHaloRoutes } from './routes/halo.ts';
 import { addKillSwitchRoutes } from './routes/kill-switch.ts';
 import { addPolicyBackTestRoute } from './routes/policy-backtest.ts';
@@ -39,6 +40,7 @@ import { addSystemRoutes } from './routes/system.ts';
 import { addTaskActionRoutes } from './routes/task-actions.ts';
 import { addTaskCreateRoute } from './routes/task-create.ts';
 import { addTaskRoutes } from './routes/tasks.ts';
+import { addThreadRoutes } from './routes/threads.ts';
 
 /** The HTTP API over its dependencies; it opens nothing itself, so tests give it fakes. */
 export function createApp(deps: ApiDeps): Api {
@@ -70,8 +72,10 @@ export function createApp(deps: ApiDeps): Api {
   app.onError(handleError(deps));
 
   addSystemRoutes(app, deps);
+  addEventStatsRoute(app, deps);
   addEventRoutes(app, deps, chain);
   addStreamRoute(app, deps, chain);
+  addThreadRoutes(app, deps);
   addTaskCreateRoute(app, deps);
   addTaskRoutes(app, deps);
   addTaskActionRoutes(app, deps);

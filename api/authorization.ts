@@ -31,6 +31,10 @@ export const objectRules = {
   'GET /v1/events': 'none',
   'GET /v1/events/{id}': 'none',
   'GET /v1/stream': 'none',
+  'GET /v1/threads': 'none',
+  'GET /v1/threads/{correlationId}': 'none',
+  'GET /v1/events/{id}/chain': 'none',
+  'GET /v1/events/stats': 'none',
 
   'POST /v1/tasks': 'new-in-scope',
   'GET /v1/tasks': 'filtered',

@@ -23,14 +23,16 @@ export const eventSchema = z
   })
   .openapi('Event');
 
+export const eventTypeQuery = z
+  .string()
+  .max(120)
+  .regex(/^[a-z0-9.-]*\*?$/)
+  .optional()
+  .openapi({ description: 'A type, or how it begins, with * at the end.' });
+
 /** Query members that choose events; combined with "and". */
 export const eventFilterQuery = {
-  type: z
-    .string()
-    .max(120)
-    .regex(/^[a-z0-9.-]*\*?$/)
-    .optional()
-    .openapi({ description: 'A type, or how it begins, with * at the end.' }),
+  type: eventTypeQuery,
   category: queryText(120).optional(),
   sourceType: z.enum(sourceTypes).optional(),
   sourceId: queryText(200).optional(),

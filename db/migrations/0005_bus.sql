@@ -79,6 +79,7 @@ CREATE INDEX "deliveries_due" ON "deliveries" USING btree ("subscription","due_a
 CREATE INDEX "deliveries_by_event" ON "deliveries" USING btree ("event_id");--> statement-breakpoint
 CREATE INDEX "deliveries_by_replay" ON "deliveries" USING btree ("replay_id","id") WHERE replay_id is not null;--> statement-breakpoint
 CREATE INDEX "deliveries_ended" ON "deliveries" USING btree ("ended_at") WHERE ended_at is not null;--> statement-breakpoint
+CREATE INDEX "events_by_causation" ON "events" USING btree ("causation_id") WHERE causation_id is not null;--> statement-breakpoint
 -- Cursors of an earlier release move into their lane before their columns go.
 INSERT INTO "subscription_lanes" ("subscription", "lane", "cursor_tx", "cursor_seq", "lease_epoch", "delivered", "last_delivered_at")
 SELECT "key", 'all', "cursor_tx", "cursor_seq", "lease_epoch", "delivered", "last_delivered_at" FROM "subscriptions";--> statement-breakpoint

@@ -39,6 +39,10 @@ export const events = pgTable(
     index('events_by_type').on(table.type, table.recordedAt),
     index('events_by_source').on(table.sourceType, table.sourceId, table.recordedAt),
     index('events_by_correlation').on(table.correlationId),
+    // Partial: an event without a cause costs it nothing.
+    index('events_by_causation')
+      .on(table.causationId)
+      .where(sql`causation_id is not null`),
   ],
 );
 
