@@ -11,6 +11,11 @@ export function sseMessage(event: string, data: object, id?: string): string {
   return `${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
+/** The first words: when to come again, and from where, should the stream break off before anything else. */
+export function opening(place: Position): string {
+  return `retry: 2000\nid: ${encodeCursor(place)}\n\n`;
+}
+
 /** Says that the stream lives, and moves the place to resume from over what the filter left out. */
 export function heartbeat(place: Position): string {
   return `: heartbeat\nid: ${encodeCursor(place)}\n\n`;

@@ -31,6 +31,11 @@ export const root: CommandDef = defineCommand({
       'Send, list and follow events',
       async () => (await import('./commands/event.ts')).eventCommands,
     ),
+    thread: group(
+      'thread',
+      'Events that belong together, by cause',
+      async () => (await import('./commands/thread.ts')).threadCommands,
+    ),
     halo: group(
       'halo',
       'The loop that looks for weak points',

@@ -5,7 +5,7 @@ import { refuse } from '../../domain/refusal.ts';
 import { guard } from '../auth.ts';
 import type { Chain } from '../chain.ts';
 import type { Api, ApiDeps } from '../context.ts';
-import { createEventReader, sseMessage } from '../event-stream.ts';
+import { createEventReader, opening, sseMessage } from '../event-stream.ts';
 import { eventFilterQuery } from '../event-view.ts';
 import { createLiveLog } from '../live-log.ts';
 import { refuseBlocked } from '../middleware/shield.ts';
@@ -38,8 +38,6 @@ const stream = createRoute({
     ),
   },
 });
-
-const retry = 'retry: 2000\n\n';
 
 export function addStreamRoute(app: Api, deps: ApiDeps, chain: Chain): void {
   const { log } = deps.database;
@@ -83,7 +81,7 @@ export function addStreamRoute(app: Api, deps: ApiDeps, chain: Chain): void {
     const stillAllowed = createRecheck(deps, c, 'events:read');
     const body = streamBody(deps, c, {
       reader: createEventReader({ database: deps.database, live: joined }, filter, from),
-      first: retry + notice,
+      first: opening(from) + notice,
       heartbeatMs,
       check: async () => {
         await stillAllowed();
