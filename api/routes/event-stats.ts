@@ -1,5 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { countEvents, type EventStats, listedTypes } from '../../db/event-stats.ts';
+import { countEvents, type EventStats, listedTypes, measuredThreads } from '../../db/event-stats.ts';
 import { severities, sourceTypes } from '../../domain/events.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { guard } from '../auth.ts';
@@ -39,7 +39,7 @@ const stats = createRoute({
   },
   responses: {
     200: answer(
-      `Counts over events recorded from \`from\` on and before \`to\`, by default the last 24 hours. The ${listedTypes} most frequent types have names in the buckets, the rest is \`*\`. An error is an event of severity error or critical.`,
+      `Counts over events recorded from \`from\` on and before \`to\`, by default the last 24 hours. The ${listedTypes} most frequent types have names in the buckets, the rest is \`*\`. An error is an event of severity error or critical. \`chainDepth\` is about the ${measuredThreads} newest threads.`,
       z.object({
         from: instant,
         to: instant,
@@ -55,7 +55,7 @@ const stats = createRoute({
         recordingLagMs: percentiles,
         threads: count,
         threadDurationMs: percentiles,
-        /** Events of the longest chain of causes of a thread; longer ones than 100 count as 100. */
+        /** Events of the longest chain of causes of a thread, for the newest threads; longer ones than 100 count as 100. */
         chainDepth: percentiles,
       }),
     ),
@@ -84,7 +84,9 @@ function createTurns(): <T>(work: () => Promise<T>) => Promise<T> {
   let waiting = 0;
   return (work) => {
     if (waiting >= maxWaiting)
-      throwRefusal(refuse('LIMIT', `${waiting} counts of events are waiting already; try again in a moment.`));
+      throwRefusal(
+        refuse('LIMIT', `${waiting} counts of events are waiting already; try again in a moment.`),
+      );
     waiting += 1;
     const mine = last.then(work).finally(() => {
       waiting -= 1;
