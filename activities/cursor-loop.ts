@@ -1,4 +1,5 @@
 import { hasHiddenAfter, readAfter } from '../db/events.ts';
+import { newEvents } from '../db/wakeups.ts';
 import type { Delivery } from '../domain/delivery.ts';
 import type { LoggedEvent } from '../domain/events.ts';
 import { reasonAgainst } from '../domain/routing.ts';
@@ -6,7 +7,7 @@ import { isUnavailable } from './event-handlers.ts';
 import { deliver } from './hand-over.ts';
 import type { FoundBatch, Lanes } from './lanes.ts';
 import { addFailed, addLater, deadlineOf, deadlinePassed, noRecords, type Records } from './outcomes.ts';
-import { contextOf, type Ended, newEvents, pause, type Turn, unavailableForMs } from './turn.ts';
+import { contextOf, type Ended, pause, type Turn, unavailableForMs } from './turn.ts';
 
 const horizonPollMs = 4;
 const longestHorizonPollMs = 250;

@@ -8,13 +8,14 @@ import {
   type SubscriptionRow,
   type SubscriptionStatus,
 } from '../db/subscriptions.ts';
+import type { Wakeups } from '../db/wakeups.ts';
 import { DomainError, isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
 import type { CompiledFilter, Routable } from '../domain/routing.ts';
 import { followCursor } from './cursor-loop.ts';
 import { deliverDue } from './due-loop.ts';
 import type { EventHandlers } from './event-handlers.ts';
 import { openLanes } from './lanes.ts';
-import type { Ended, Turn, Wakeups } from './turn.ts';
+import type { Ended, Turn } from './turn.ts';
 
 export type SubscriptionActivities = ReturnType<typeof createSubscriptionActivities>;
 

@@ -1,19 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../db/client.ts';
 import type { SubscriptionRow } from '../db/subscriptions.ts';
+import type { Wakeups } from '../db/wakeups.ts';
 import type { DeliveryContext, EventHandler, RetryPolicy } from '../domain/delivery.ts';
 import type { Routable } from '../domain/routing.ts';
 import { Unavailable } from './event-handlers.ts';
-
-export type Wakeups = {
-  /** How many announcements of these topics there were: taken before reading, so that none is missed in between. */
-  mark(topics: string[]): number;
-  /** Resolves when there was an announcement after the mark, after `ms`, or when the signal aborts. */
-  after(topics: string[], mark: number, ms: number, signal: AbortSignal): Promise<'announced' | 'timeout'>;
-};
-
-/** The topic of new events; what concerns one subscription has its key as topic. */
-export const newEvents = '';
 
 /** Why a consumer stopped: its time is up, it may deliver no more, it must begin with another row, or somebody else does. */
 export type Ended = 'turn-over' | 'paused' | 'switched-off' | 'changed' | 'taken-over';

@@ -40,6 +40,7 @@ import { addEventSchemaRoutes } from './routes/event-schemas.ts';
 import { addEventTypeRoute } from './routes/event-types.ts';
 import { addEnvelopeRoute } from './routes/envelopes.ts';
 import { addEventRoutes } from './routes/events.ts';
+import { addEventStatsRoute } from './routes/event-stats.ts';
 import { addHaloRoutes } from './routes/halo.ts';
 import { addHookDoor } from './routes/hook-door.ts';
 import { addHookRoutes } from './routes/hooks.ts';
@@ -57,10 +58,12 @@ import { addSubscriptionRoutes } from './routes/subscriptions.ts';
 import { addReplayListRoutes } from './routes/replay-list.ts';
 import { addReplayRoutes } from './routes/replays.ts';
 import { addShadowRoute } from './routes/shadow.ts';
+import { addStreamRoute } from './routes/stream.ts';
 import { addSystemRoutes } from './routes/system.ts';
 import { addTaskActionRoutes } from './routes/task-actions.ts';
 import { addTaskCreateRoute } from './routes/task-create.ts';
 import { addTaskRoutes } from './routes/tasks.ts';
+import { addThreadRoutes } from './routes/threads.ts';
 
 /** The HTTP API over its dependencies; it opens nothing itself, so tests give it fakes. */
 export function createApp(deps: ApiDeps): Api {
@@ -98,11 +101,15 @@ export function createApp(deps: ApiDeps): Api {
 
   addSystemRoutes(app, deps);
   addEventIngestRoute(app, deps, { chain, schemas });
+  // Before the routes of one event, which would take `stats` for an id.
+  addEventStatsRoute(app, deps);
   addEventRoutes(app, deps);
   addEventSchemaRoutes(app, deps, schemas);
   addEventTypeRoute(app, deps);
   addRetentionRoutes(app, deps);
   addMetricsRoute(app, deps, chain);
+  addStreamRoute(app, deps, chain);
+  addThreadRoutes(app, deps);
   addTaskCreateRoute(app, deps);
   addTaskRoutes(app, deps);
   addTaskActionRoutes(app, deps);

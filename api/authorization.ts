@@ -44,6 +44,11 @@ export const objectRules = {
   'PUT /v1/retention': 'none',
   'POST /v1/retention/plan': 'none',
   'GET /v1/events/{id}/deliveries': 'none',
+  'GET /v1/stream': 'none',
+  'GET /v1/threads': 'none',
+  'GET /v1/threads/{correlationId}': 'none',
+  'GET /v1/events/{id}/chain': 'none',
+  'GET /v1/events/stats': 'none',
 
   'POST /v1/tasks': 'new-in-scope',
   'GET /v1/tasks': 'filtered',

@@ -10,6 +10,7 @@ import type { Oidc } from './oidc.ts';
 import type { Tier } from '../domain/tier.ts';
 import type { Trace } from '../domain/trace.ts';
 import type { Problem } from './problems.ts';
+import type { StreamLimits } from './stream-places.ts';
 import type { TemporalPort } from './temporal.ts';
 
 export type ApiDeps = {
@@ -37,6 +38,9 @@ export type ApiDeps = {
   namespace: string;
   rawSignals: boolean;
   http: HttpRules;
+  streams: StreamRules;
+  /** Aborts when the process is told to end: what has no end of its own ends then. */
+  stopping: AbortSignal;
   log: Logger;
   now: () => number;
 };
@@ -49,6 +53,9 @@ export type HttpRules = {
   trustedProxies: string[];
   addressLimitPerMinute: number;
 };
+
+/** How many streams may be open at once, and how long one is silent before it says that it lives. */
+export type StreamRules = StreamLimits & { heartbeatMs: number };
 
 /** What the steps of a request leave for those behind them. */
 type Passed = {

@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import type { EventFilter, EventRow } from '../db/events.ts';
-import { priorities, severities, sourceTypes } from '../domain/events.ts';
+import { isAtLeast, priorities, severities, sourceTypes } from '../domain/events.ts';
 import { encodeCursor } from './paging.ts';
-import { anyObject, instant } from './schemas.ts';
+import { anyObject, instant, queryText } from './schemas.ts';
 
 export const eventSchema = z
   .object({
@@ -32,6 +32,25 @@ export const eventSchema = z
   })
   .openapi('Event');
 
+export const eventTypeQuery = z
+  .string()
+  .max(120)
+  .regex(/^[a-z0-9.-]*\*?$/)
+  .optional()
+  .openapi({ description: 'A type, or how it begins, with * at the end.' });
+
+/** Query members that choose events; combined with "and". */
+export const eventFilterQuery = {
+  type: eventTypeQuery,
+  category: queryText(120).optional(),
+  sourceType: z.enum(sourceTypes).optional(),
+  sourceId: queryText(200).optional(),
+  destination: queryText(200).optional(),
+  severity: z.enum(severities).optional(),
+  minSeverity: z.enum(severities).optional(),
+  correlationId: queryText(200).optional(),
+};
+
 export function placeOf(row: EventRow): { tx: string; seq: string } {
   return { tx: row.tx, seq: String(row.seq) };
 }
@@ -58,15 +77,18 @@ export function eventView(row: EventRow): z.infer<typeof eventSchema> {
   };
 }
 
-/** The filter of the list, for rows that were read already. */
+/** The same choice as `listEvents` makes in SQL, for rows that were read already. */
 export function fits(row: EventRow, filter: EventFilter): boolean {
   const { type } = filter;
   const isType = type?.endsWith('*') ? row.type.startsWith(type.slice(0, -1)) : row.type === type;
   return (
     (type === undefined || isType) &&
+    (filter.category === undefined || row.category === filter.category) &&
     (filter.sourceType === undefined || row.sourceType === filter.sourceType) &&
     (filter.sourceId === undefined || row.sourceId === filter.sourceId) &&
+    (filter.destination === undefined || row.destination === filter.destination) &&
     (filter.severity === undefined || row.severity === filter.severity) &&
+    (filter.minSeverity === undefined || isAtLeast(row.severity, filter.minSeverity)) &&
     (filter.correlationId === undefined || row.correlationId === filter.correlationId) &&
     (filter.from === undefined || row.recordedAt >= filter.from) &&
     (filter.to === undefined || row.recordedAt <= filter.to)

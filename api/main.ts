@@ -89,6 +89,7 @@ function openOidc({ DREAMNET_OIDC_ISSUER: issuer, DREAMNET_OIDC_AUDIENCE: audien
   return createOidc({ issuer, audience, jwksUrl: rest.DREAMNET_OIDC_JWKS_URL ?? null, now: Date.now });
 }
 
+const stopping = new AbortController();
 const refusals = createRefusalAudit({ database, log });
 const deps: ApiDeps = {
   database,
@@ -106,6 +107,12 @@ const deps: ApiDeps = {
     trustedProxies: config.DREAMNET_TRUSTED_PROXIES,
     addressLimitPerMinute: config.DREAMNET_ADDRESS_LIMIT_PER_MINUTE,
   },
+  streams: {
+    perPrincipal: config.DREAMNET_STREAMS_PER_PRINCIPAL,
+    perProcess: config.DREAMNET_STREAMS_PER_PROCESS,
+    heartbeatMs: 15_000,
+  },
+  stopping: stopping.signal,
   log,
   now: Date.now,
 };
@@ -137,8 +144,10 @@ let isEnding = false;
 async function end(signal: string): Promise<void> {
   if (isEnding) return;
   isEnding = true;
+  stopping.abort();
   log.info({ signal }, 'finishing the requests in flight');
   const tooLong = setTimeout(() => {
+    log.warn('connections that did not end in time are closed by force');
     if ('closeAllConnections' in server) server.closeAllConnections();
   }, finishWithinMs);
   // A connection whose answer is out is kept alive for more requests; nobody shall wait for it.

@@ -88,6 +88,11 @@ export function lineAnswer(description: string): {
   return { description, content: { 'application/x-ndjson': { schema: z.string() } } };
 }
 
+/** An answer of server-sent events; its content may be missing for the same reason. */
+export function streamAnswer(description: string): ReturnType<typeof lineAnswer> {
+  return { description, content: { 'text/event-stream': { schema: z.string() } } };
+}
+
 /** The body of a route, as its description wants it. */
 export function body<S extends z.ZodType>(schema: S) {
   return { required: true, content: { 'application/json': { schema } } };

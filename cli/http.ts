@@ -68,6 +68,7 @@ export function createApi({ url, key, out, stop }: ApiOptions): Api {
         signal: AbortSignal.any([late.signal, stop]),
       });
       clearTimeout(timer);
+      done();
       if (!answer.ok || answer.body === null) read(answer, await answer.text(), url);
       else yield* answer.body;
     } catch (error) {

@@ -36,6 +36,11 @@ export const root: CommandDef = defineCommand({
       'Hand recorded events out again, or try a changed rule on them',
       async () => (await import('./commands/replay.ts')).replayCommands,
     ),
+    thread: group(
+      'thread',
+      'Events that belong together, by cause',
+      async () => (await import('./commands/thread.ts')).threadCommands,
+    ),
     halo: group(
       'halo',
       'The loop that looks for weak points',

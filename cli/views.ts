@@ -162,6 +162,41 @@ export type Event = {
   cursor: string;
 };
 
+export type Thread = {
+  correlationId: string;
+  lastAt: string;
+  durationMs: number;
+  events: number;
+  errors: number;
+  depth: number;
+  root: { id: string; type: string };
+  isTruncated: boolean;
+};
+type EventInThread = Pick<Event, 'id' | 'type' | 'source' | 'severity' | 'recordedAt'>;
+export type ThreadNode = { event: EventInThread; link: string; depth: number; delayMs: number | null };
+export type EventChain = {
+  ancestors: EventInThread[];
+  missingCauseId: string | null;
+  nodes: ThreadNode[];
+  isTruncated: boolean;
+};
+
+export type Percentiles = { p50: number; p90: number; p99: number; max: number };
+type Counted = { events: number; errors: number; errorShare: number };
+export type EventStats = Counted & {
+  from: string;
+  to: string;
+  withoutThread: number;
+  threads: number;
+  types: (Counted & { type: string; perMinute: number })[];
+  sources: (Counted & { type: string; id: string })[];
+  chains: { cause: string; effect: string; events: number }[];
+  buckets: (Counted & { at: string })[];
+  recordingLagMs: Percentiles | null;
+  threadDurationMs: Percentiles | null;
+  chainDepth: Percentiles | null;
+};
+
 export type Cycle = {
   id: string;
   mode: CycleMode;

@@ -1,9 +1,10 @@
-import { and, desc, eq, gte, lt, lte, or, sql, type SQL } from 'drizzle-orm';
+import { and, desc, eq, gte, inArray, lt, lte, or, sql, type SQL } from 'drizzle-orm';
 import {
   categoryOf,
   defaultPriority,
   type EventInput,
   type LoggedEvent,
+  severitiesFrom,
   type Severity,
   type SourceType,
 } from '../domain/events.ts';
@@ -139,9 +140,12 @@ export async function getEvent(db: Db, id: string): Promise<EventRow | null> {
 
 export type EventFilter = {
   type?: string | undefined;
+  category?: string | undefined;
   sourceType?: SourceType | undefined;
   sourceId?: string | undefined;
+  destination?: string | undefined;
   severity?: Severity | undefined;
+  minSeverity?: Severity | undefined;
   correlationId?: string | undefined;
   from?: Date | undefined;
   to?: Date | undefined;
@@ -156,8 +160,13 @@ export async function listEvents(
 ): Promise<EventRow[]> {
   const wanted: (SQL | undefined)[] = [
     filter.type === undefined ? undefined : matchType(filter.type),
+    filter.category === undefined ? undefined : eq(events.category, filter.category),
     filter.sourceType === undefined ? undefined : eq(events.sourceType, filter.sourceType),
     filter.sourceId === undefined ? undefined : eq(events.sourceId, filter.sourceId),
+    filter.destination === undefined ? undefined : eq(events.destination, filter.destination),
+    filter.minSeverity === undefined
+      ? undefined
+      : inArray(events.severity, severitiesFrom(filter.minSeverity)),
     filter.severity === undefined ? undefined : eq(events.severity, filter.severity),
     filter.correlationId === undefined ? undefined : eq(events.correlationId, filter.correlationId),
     filter.from === undefined ? undefined : gte(events.recordedAt, filter.from),

@@ -64,6 +64,8 @@ const apiSettings = settings.extend({
   }),
   DREAMNET_TRUSTED_PROXIES: list,
   DREAMNET_ADDRESS_LIMIT_PER_MINUTE: z.coerce.number().int().min(1).max(1_000_000).default(100),
+  DREAMNET_STREAMS_PER_PRINCIPAL: z.coerce.number().int().min(1).max(10_000).default(20),
+  DREAMNET_STREAMS_PER_PROCESS: z.coerce.number().int().min(1).max(10_000).default(200),
   DREAMNET_AUDIT_PUBLIC_KEY_FILE: z.string().min(1),
   DREAMNET_SECRET_BOX_KEY_FILE: z.string().min(1),
 });

@@ -97,6 +97,11 @@ export function isAtLeast(severity: Severity, minimum: Severity): boolean {
   return severities.indexOf(severity) >= severities.indexOf(minimum);
 }
 
+/** The severities that are at least as grave as one, the mildest first. */
+export function severitiesFrom(minimum: Severity): Severity[] {
+  return severities.filter((severity) => isAtLeast(severity, minimum));
+}
+
 /** The first word of a dotted type: the category events are grouped and searched by. */
 export function categoryOf(type: string): string {
   return type.split('.', 1)[0] ?? type;

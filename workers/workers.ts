@@ -24,6 +24,7 @@ import { ensureEventPartitions } from '../db/events.ts';
 import type { SecretBox } from '../db/sealed.ts';
 import { ensureSubscription } from '../db/subscriptions.ts';
 import { ensureWormholePresets } from '../db/wormholes.ts';
+import { listenForEvents } from '../db/wakeups.ts';
 import type { WorkerConfig } from '../domain/config.ts';
 import { compileFilter } from '../domain/event-filter.ts';
 import { taskQueues } from '../domain/names.ts';
@@ -36,7 +37,6 @@ import { createHandlers } from './handlers.ts';
 import { startRelay } from './relay.ts';
 import { createRuns } from './runs.ts';
 import { ensureAuditAnchors, ensureRetention } from './schedules.ts';
-import { listenForEvents } from './wakeups.ts';
 
 export type WorkersDeps = {
   database: Database;

@@ -1,7 +1,8 @@
 import type { MiddlewareHandler } from 'hono';
 import type { ApiEnv } from '../context.ts';
 
-const allowedHeaders = 'Authorization, Content-Type, Idempotency-Key, X-Request-Id, traceparent, tracestate';
+const allowedHeaders =
+  'Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id, traceparent, tracestate';
 const exposedHeaders =
   'X-Request-Id, traceparent, Retry-After, Idempotency-Replayed, RateLimit-Policy, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset';
 

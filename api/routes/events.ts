@@ -1,14 +1,13 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { endOfLog, listEventsAfter } from '../../db/event-tail.ts';
 import { type EventFilter, getEvent, listEvents } from '../../db/events.ts';
-import { severities, sourceTypes } from '../../domain/events.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
-import { eventSchema, eventView, fits, placeOf } from '../event-view.ts';
+import { eventFilterQuery, eventSchema, eventView, fits, placeOf } from '../event-view.ts';
 import { decodeCursor, encodeCursor, cutPage, logPlace, pageOf, pageQuery } from '../paging.ts';
 import { throwRefusal } from '../problems.ts';
-import { answer, idParams, queryText } from '../schemas.ts';
+import { answer, idParams } from '../schemas.ts';
 
 const list = createRoute({
   method: 'get',
@@ -25,15 +24,7 @@ const list = createRoute({
         .max(400)
         .optional()
         .openapi({ description: 'A cursor of this list, `start`, or `now` for what comes from here on.' }),
-      type: z
-        .string()
-        .max(120)
-        .regex(/^[a-z0-9.-]*\*?$/)
-        .optional(),
-      sourceType: z.enum(sourceTypes).optional(),
-      sourceId: queryText(200).optional(),
-      severity: z.enum(severities).optional(),
-      correlationId: queryText(200).optional(),
+      ...eventFilterQuery,
       from: z.iso.datetime({ offset: true }).optional(),
       to: z.iso.datetime({ offset: true }).optional(),
     }),

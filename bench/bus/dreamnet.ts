@@ -9,7 +9,7 @@ import { ensureSubscription } from '../../db/subscriptions.ts';
 import { nothingFailed } from '../../domain/delivery.ts';
 import { compileFilter } from '../../domain/event-filter.ts';
 import type { EventInput } from '../../domain/events.ts';
-import { listenForEvents } from '../../workers/wakeups.ts';
+import { listenForEvents } from '../../db/wakeups.ts';
 import type { Stage } from '../stage.ts';
 import { ownDatabase } from './databases.ts';
 import { payloadOf, type Queue } from './queue.ts';

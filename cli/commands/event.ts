@@ -1,23 +1,16 @@
-import type { ArgsDef, CommandDef } from 'citty';
+import type { CommandDef } from 'citty';
 import { severities, sourceTypes } from '../../domain/events.ts';
 import { command } from '../command.ts';
 import { visible } from '../escape.ts';
-import { followEvents } from '../follow.ts';
+import { eventFilters, eventQuery } from '../event-filter.ts';
 import { hintMore, instant, marked, pageArgs } from '../format.ts';
 import { readObject } from '../input.ts';
 import { table } from '../output.ts';
 import { usage } from '../problem.ts';
-import { bodyOf, show, showItem } from '../session.ts';
+import { bodyOf, show } from '../session.ts';
 import type { Event, Page } from '../views.ts';
-
-const filters = {
-  type: {
-    type: 'string',
-    valueHint: 'TYPE',
-    description: 'Only this type; a * at its end takes all that begin so',
-  },
-  severity: { type: 'enum', options: [...severities], description: 'Only this severity' },
-} as const satisfies ArgsDef;
+import { statsCommand } from './event-stats.ts';
+import { tailCommand } from './event-tail.ts';
 
 const sendCommand = command({
   name: 'send',
@@ -58,9 +51,10 @@ function readSource(text: string): { type: string; id: string } {
 const listCommand = command({
   name: 'list',
   about: 'Events, newest first',
-  args: { ...filters, ...pageArgs },
-  run: async (session, { type, severity, limit, cursor }) => {
-    const reply = await session.api.get('/v1/events', { type, severity, limit, cursor });
+  args: { ...eventFilters, ...pageArgs },
+  run: async (session, args) => {
+    const { limit, cursor } = args;
+    const reply = await session.api.get('/v1/events', { ...eventQuery(args), limit, cursor });
     const page = bodyOf<Page<Event>>(reply);
     const rows = page.items.map((event) => [
       ...[instant(event.recordedAt), marked(event.severity), event.type],
@@ -73,41 +67,9 @@ const listCommand = command({
   },
 });
 
-const tailCommand = command({
-  name: 'tail',
-  about: 'Follow the log, one line for each event, until Ctrl-C',
-  args: {
-    ...filters,
-    after: {
-      type: 'string',
-      default: 'now',
-      valueHint: 'CURSOR',
-      description: 'now, start, or the cursor of an event',
-    },
-    once: { type: 'boolean', description: 'End after the first event' },
-  },
-  run: async (session, { type, severity, after, once }) => {
-    if (once !== true) session.out.hint('Following the log; Ctrl-C ends it.');
-    await followEvents(session, { after, query: { type, severity } }, (event) => {
-      showItem(session, event, () => lineOf(event));
-      return once !== true;
-    });
-    return 'ok';
-  },
-});
-
-const shownPayload = 160;
-
-function lineOf({ recordedAt, severity, type, source, id, payload }: Event): string {
-  const text = JSON.stringify(payload);
-  const brief = text.length > shownPayload ? `${text.slice(0, shownPayload)}…` : text;
-  return visible(
-    `${instant(recordedAt)}  ${severity.padEnd(8)}  ${type}  ${source.type}:${source.id}  ${id}  ${brief}`,
-  );
-}
-
 export const eventCommands: Record<string, CommandDef> = {
   send: sendCommand,
   tail: tailCommand,
   list: listCommand,
+  stats: statsCommand,
 };

@@ -280,6 +280,7 @@ CREATE UNIQUE INDEX "wormholes_name" ON "wormholes" USING btree ("name") WHERE r
 CREATE INDEX "event_keys_by_time" ON "event_keys" USING brin ("recorded_at");--> statement-breakpoint
 CREATE INDEX "events_rare_priority" ON "events" USING btree ("priority","tx","seq") WHERE priority <> 'normal';--> statement-breakpoint
 CREATE INDEX "events_by_destination" ON "events" USING btree ("destination","tx","seq") WHERE destination is not null;--> statement-breakpoint
+CREATE INDEX "events_by_causation" ON "events" USING btree ("causation_id") WHERE causation_id is not null;--> statement-breakpoint
 -- Cursors of an earlier release move into their lane before their columns go.
 INSERT INTO "subscription_lanes" ("subscription", "lane", "cursor_tx", "cursor_seq", "lease_epoch", "delivered", "last_delivered_at")
 SELECT "key", 'all', "cursor_tx", "cursor_seq", "lease_epoch", "delivered", "last_delivered_at" FROM "subscriptions";--> statement-breakpoint

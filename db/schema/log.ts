@@ -48,6 +48,10 @@ export const events = pgTable(
     index('events_by_destination')
       .on(table.destination, table.tx, table.seq)
       .where(sql`destination is not null`),
+    // Partial: an event without a cause costs it nothing.
+    index('events_by_causation')
+      .on(table.causationId)
+      .where(sql`causation_id is not null`),
   ],
 );
 

@@ -2,8 +2,7 @@ import { ActivityCancellationDetails, CancelledFailure } from '@temporalio/commo
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createSubscriptionActivities, type TurnEnd } from '../../activities/subscriptions.ts';
 import { Unavailable } from '../../activities/event-handlers.ts';
-import type { Wakeups } from '../../activities/turn.ts';
-import { listenForEvents } from '../../workers/wakeups.ts';
+import { listenForEvents, type Wakeups } from '../../db/wakeups.ts';
 import { appendEvents } from '../../db/events.ts';
 import { newId } from '../../db/ids.ts';
 import { takeLanes } from '../../db/lanes.ts';

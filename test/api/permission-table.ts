@@ -25,6 +25,11 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'GET /v1/retention': readers,
   'PUT /v1/retention': ['admin'],
   'POST /v1/retention/plan': readers,
+  'GET /v1/stream': readers,
+  'GET /v1/threads': readers,
+  'GET /v1/threads/{correlationId}': readers,
+  'GET /v1/events/{id}/chain': readers,
+  'GET /v1/events/stats': readers,
 
   'POST /v1/tasks': ['admin', 'operator', 'agent'],
   'GET /v1/tasks': everybody,

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import http from 'node:http';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -10,6 +11,7 @@ import { prepareFirstStart } from '../../api/first-start.ts';
 import { parseKey } from '../../domain/key.ts';
 import { createSecrets, type SecretPaths } from '../../stack/secrets.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { follow } from '../support/event-stream.ts';
 
 const root = join(import.meta.dirname, '../..');
 const dataDir = mkdtempSync(join(tmpdir(), 'dreamnet-test-api-'));
@@ -108,6 +110,37 @@ describe('the API process', () => {
     started.child.kill('SIGTERM');
     expect((await answer).status).toBe(202);
     expect(await started.exited).toBe(0);
+  });
+
+  test('ends its live streams at once when it is told to end, also one whose reader takes nothing', async () => {
+    const started = startApi();
+    const base = `http://127.0.0.1:${await portOf(started)}`;
+    const key = readFileSync(keyFile('admin'), 'utf8').trim();
+    const follower = await follow(base, { key, query: '?type=big.*&after=start' });
+    const stalled = http.get(`${base}/v1/stream?type=big.*&after=start`, {
+      headers: { authorization: `Bearer ${key}` },
+    });
+    stalled.on('error', () => undefined);
+    await once(stalled, 'response');
+    const event = {
+      type: 'big.event',
+      source: { type: 'api', id: 'x' },
+      payload: { text: 'x'.repeat(100_000) },
+    };
+    for (let round = 0; round < 30; round += 1)
+      await fetch(`${base}/v1/events`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+        body: JSON.stringify(Array.from({ length: 10 }, () => event)),
+      });
+    await expect.poll(() => follower.events().length, { timeout: 30_000 }).toBe(300);
+    started.child.kill('SIGTERM');
+    expect(await started.exited).toBe(0);
+    expect(started.stderr()).not.toContain('closed by force');
+    await follower.ended;
+    const end = follower.messages.find(({ event: name }) => name === 'end');
+    expect(JSON.parse(end?.data ?? '')).toMatchObject({ reason: 'restart' });
+    stalled.destroy();
   });
 
   test('a port in use is one clear message and exit code 1', async () => {

@@ -7,7 +7,7 @@ import { getSubscription } from '../../db/subscriptions.ts';
 import { clusterSubscription } from '../../domain/bridge.ts';
 import { type DeliveryReport, nothingFailed } from '../../domain/delivery.ts';
 import type { LoggedEvent } from '../../domain/events.ts';
-import { listenForEvents } from '../../workers/wakeups.ts';
+import { listenForEvents } from '../../db/wakeups.ts';
 import type { Untyped } from '../support/api.ts';
 import { type ApiProcess, startApiProcess } from '../support/api-process.ts';
 import { consumersOf } from '../support/consumers.ts';

@@ -1,13 +1,12 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Unavailable } from '../../activities/event-handlers.ts';
-import type { Wakeups } from '../../activities/turn.ts';
 import { deliveryId } from '../../db/deliveries.ts';
 import { claimDue, endDeliveries } from '../../db/due-deliveries.ts';
 import { appendEvents, getEvent } from '../../db/events.ts';
 import { newId } from '../../db/ids.ts';
 import { type Delivery, nothingFailed } from '../../domain/delivery.ts';
 import { eventTypes } from '../../domain/events.ts';
-import { listenForEvents } from '../../workers/wakeups.ts';
+import { listenForEvents, type Wakeups } from '../../db/wakeups.ts';
 import { aSubscription, consumersOf } from '../support/consumers.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from './eventually.ts';

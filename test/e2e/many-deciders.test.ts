@@ -1,12 +1,9 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AgentCall } from '../../domain/task.ts';
+import { startSecondApi } from '../support/second-api.ts';
 import { type Answer, startTestStack, type TestStack } from '../support/stack.ts';
 import { aQueue } from '../support/worker.ts';
 
@@ -20,32 +17,7 @@ type Problem = { code: string; details: { decidedBy: string; decidedAt: string; 
 let stack: TestStack;
 let apis: string[];
 let voters: Person[];
-let second: ChildProcess;
 const effects = new Map<string, number>();
-
-/** A second API process on the same database and Temporal. */
-async function startSecondApi(): Promise<string> {
-  const secrets = join(stack.dataDir, 'secrets');
-  second = spawn(process.execPath, ['api/main.ts'], {
-    cwd: join(import.meta.dirname, '../..'),
-    stdio: ['ignore', 'pipe', 'ignore'],
-    env: {
-      ...stack.temporal,
-      DATABASE_URL: stack.databaseUrl,
-      DREAMNET_DATA_DIR: stack.dataDir,
-      DREAMNET_KEY_PEPPER_FILE: join(secrets, 'key-pepper'),
-      DREAMNET_TICKET_PRIVATE_KEY_FILE: join(secrets, 'ticket-private.pem'),
-      DREAMNET_AGENT_ROOT_FILE: join(secrets, 'agent-root'),
-      DREAMNET_SECRET_BOX_KEY_FILE: join(secrets, 'secret-box-key'),
-      DREAMNET_AUDIT_PUBLIC_KEY_FILE: join(secrets, 'audit-public.pem'),
-      LOG_LEVEL: 'warn',
-      PORT: '0',
-    },
-  });
-  if (second.stdout === null) throw new Error('the second API has no standard output');
-  const [said] = (await once(createInterface(second.stdout), 'line')) as [string];
-  return `http://127.0.0.1:${(JSON.parse(said) as { port: number }).port}`;
-}
 
 async function aPerson(number: number): Promise<Person> {
   const name = `voter-${number}`;
@@ -65,7 +37,7 @@ beforeAll(async () => {
   for (let number = 1; number <= people; number += 1) voters.push(await aPerson(number));
   await sql`update principals set tier = 'unmetered'`;
   await sql.end();
-  apis = [stack.urls.api, await startSecondApi()];
+  apis = [stack.urls.api, await startSecondApi(stack)];
   const taskQueue = aQueue('many-deciders');
   const { status } = await stack.admin('POST', '/v1/agents', {
     name: 'counter',
@@ -91,7 +63,6 @@ beforeAll(async () => {
     worker.shutdown();
     await ended;
     await connection.close();
-    second.kill('SIGTERM');
   });
 }, 240_000);
 

@@ -188,6 +188,8 @@ export function createTestApi(database: Database, given: Partial<ApiDeps> = {}):
     namespace: 'default',
     rawSignals: false,
     http: { corsOrigins: [], trustedProxies: [], addressLimitPerMinute: 1_000_000 },
+    streams: { perPrincipal: 20, perProcess: 200, heartbeatMs: 15_000 },
+    stopping: new AbortController().signal,
     log,
     now: Date.now,
     ...given,
@@ -206,11 +208,18 @@ export function createTestApi(database: Database, given: Partial<ApiDeps> = {}):
     };
     const socket = from === undefined ? {} : { incoming: { socket: { remoteAddress: from } } };
     const response = await app.request(path, request, socket);
-    const text = await response.text();
+    const text = await textOf(response);
     const isJson = text !== '' && /[/+]json/.test(response.headers.get('content-type') ?? '');
     return { status: response.status, body: isJson ? JSON.parse(text) : text, headers: response.headers };
   };
   return { deps, call, temporal };
+}
+
+/** A live stream has no end, so it is let go of unread. */
+async function textOf(response: Response): Promise<string> {
+  if (response.headers.get('content-type') !== 'text/event-stream') return response.text();
+  await response.body?.cancel();
+  return '';
 }
 
 /** A key of a principal, stored as the API stores it. */

@@ -1,7 +1,7 @@
 import { ActivityCancellationDetails } from '@temporalio/common';
 import type { MockActivityEnvironment } from '@temporalio/testing';
 import { createSubscriptionActivities, type TurnEnd } from '../../activities/subscriptions.ts';
-import type { Wakeups } from '../../activities/turn.ts';
+import type { Wakeups } from '../../db/wakeups.ts';
 import { newId } from '../../db/ids.ts';
 import { type Delivery, type EventHandler, nothingFailed } from '../../domain/delivery.ts';
 import type { EventInput } from '../../domain/events.ts';

@@ -1,7 +1,16 @@
-import type { Wakeups } from '../activities/turn.ts';
-import type { Sql } from '../db/client.ts';
+import type { Sql } from './client.ts';
 
-/** Shares one LISTEN connection between all consumers of this process. postgres.js listens again after a lost one. */
+export type Wakeups = {
+  /** How many announcements of these topics there were: taken before reading, so that none is missed in between. */
+  mark(topics: string[]): number;
+  /** Resolves when there was an announcement after the mark, after `ms`, or when the signal aborts. */
+  after(topics: string[], mark: number, ms: number, signal: AbortSignal): Promise<'announced' | 'timeout'>;
+};
+
+/** The topic of new events; what concerns one subscription has its key as topic. */
+export const newEvents = '';
+
+/** Shares one LISTEN connection between all who follow the log in this process. postgres.js listens again after a lost one. */
 export async function listenForEvents(log: Sql): Promise<Wakeups> {
   const announced = new Map<string, number>();
   let reconnected = 0;
