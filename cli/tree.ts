@@ -31,6 +31,16 @@ export const root: CommandDef = defineCommand({
       'Send, list and follow events',
       async () => (await import('./commands/event.ts')).eventCommands,
     ),
+    schema: group(
+      'schema',
+      'What payloads of a type look like',
+      async () => (await import('./commands/schema.ts')).schemaCommands,
+    ),
+    retention: group(
+      'retention',
+      'How long events are kept',
+      async () => (await import('./commands/retention.ts')).retentionCommands,
+    ),
     halo: group(
       'halo',
       'The loop that looks for weak points',
