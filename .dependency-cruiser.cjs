@@ -41,7 +41,7 @@ module.exports = {
     onlyImports(
       'domain-imports-only-domain-and-zod',
       folders('domain'),
-      [folders('domain'), packages('zod')],
+      [folders('domain'), packages('zod', 'ajv', 're2js')],
       {
         comment: 'Both a workflow and an API handler load domain: it has no clock, no randomness, no node:*.',
       },
@@ -56,6 +56,18 @@ module.exports = {
       },
       to: { path: packages('zod') },
     },
+
+    onlyFrom(
+      'ajv-only-in-the-check-of-event-schemas',
+      packages('ajv'),
+      '^domain/event-schema\\.ts$',
+      'It makes code at run time: no workflow bundle may hold it.',
+    ),
+    onlyFrom(
+      're2js-only-where-expressions-of-others-run',
+      packages('re2js'),
+      '^domain/event-(?:schema|filter)\\.ts$',
+    ),
 
     onlyImports('workflows-import-only-domain-and-the-workflow-sdk', folders('workflows'), [
       folders('workflows', 'domain', 'activities'),
