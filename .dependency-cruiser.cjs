@@ -41,7 +41,7 @@ module.exports = {
     onlyImports(
       'domain-imports-only-domain-and-zod',
       folders('domain'),
-      [folders('domain'), packages('zod', '@marcbachmann/cel-js', 're2js')],
+      [folders('domain'), packages('zod', '@marcbachmann/cel-js', 're2js', 'ajv')],
       {
         comment: 'Both a workflow and an API handler load domain: it has no clock, no randomness, no node:*.',
       },
@@ -62,6 +62,12 @@ module.exports = {
       packages('@marcbachmann/cel-js', 're2js'),
       ['^domain/(?:event-filter|filter-[^/]+|event-schema)\\.ts$', folders('test')],
       'Expressions and patterns of others are evaluated in one place, which counts their steps.',
+    ),
+    onlyFrom(
+      'ajv-only-in-the-check-of-event-schemas',
+      packages('ajv'),
+      '^domain/event-schema\\.ts$',
+      'It makes code at run time: no workflow bundle may hold it.',
     ),
 
     onlyImports('workflows-import-only-domain-and-the-workflow-sdk', folders('workflows'), [

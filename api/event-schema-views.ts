@@ -10,7 +10,7 @@ import { eventInput } from './event-input.ts';
 import { ProblemError, throwRefusal } from './problems.ts';
 import { anyObject, instant, jsonObject } from './schemas.ts';
 
-export const eventType = eventInputSchema.shape.type;
+const eventType = eventInputSchema.shape.type;
 const version = z.number().int().min(1).max(1_000_000);
 
 export const schemaInput = z.strictObject({

@@ -29,7 +29,7 @@ export function createEventSchemas({ db, log }: Database): EventSchemas {
   });
 
   return {
-    forget: cache.forget,
+    forget: () => cache.forget(),
     async judge() {
       const inForce = await cache.current();
       return (event) => {

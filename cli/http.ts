@@ -12,6 +12,8 @@ export type Api = {
   url: string;
   get(path: string, query?: Query): Promise<Reply>;
   post(path: string, body: object, headers?: Record<string, string>, withinMs?: number): Promise<Reply>;
+  /** One JSON on each line. */
+  postLines(path: string, lines: string): Promise<Reply>;
   put(path: string, body: object): Promise<Reply>;
   patch(path: string, body: object): Promise<Reply>;
   /** The body as it comes, for answers that are too long for one text; only its first byte has a deadline. */
@@ -86,6 +88,7 @@ export function createApi({ url, key, out, stop }: ApiOptions): Api {
     get: (path, query = {}) => call('GET', path + queryText(query), null, {}),
     post: (path, body, headers = {}, withinMs = usualMs) =>
       call('POST', path, JSON.stringify(body), { ...asJson, ...headers }, withinMs),
+    postLines: (path, lines) => call('POST', path, lines, { 'content-type': 'application/x-ndjson' }),
     put: (path, body) => call('PUT', path, JSON.stringify(body), asJson),
     patch: (path, body) => call('PATCH', path, JSON.stringify(body), asJson),
     delete: (path) => call('DELETE', path, null, {}),

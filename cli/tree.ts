@@ -41,6 +41,16 @@ export const root: CommandDef = defineCommand({
       'Events that belong together, by cause',
       async () => (await import('./commands/thread.ts')).threadCommands,
     ),
+    schema: group(
+      'schema',
+      'What payloads of a type look like',
+      async () => (await import('./commands/schema.ts')).schemaCommands,
+    ),
+    retention: group(
+      'retention',
+      'How long events are kept',
+      async () => (await import('./commands/retention.ts')).retentionCommands,
+    ),
     halo: group(
       'halo',
       'The loop that looks for weak points',

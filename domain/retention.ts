@@ -13,8 +13,8 @@ export type RetentionCounts = {
   keys: number;
 };
 
-export const everything = '*';
-export const defaultKeepDays = 90;
+const everything = '*';
+const defaultKeepDays = 90;
 const maxRules = 100;
 
 /** The rules name each pattern once, and have one for everything. */

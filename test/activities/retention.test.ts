@@ -55,12 +55,21 @@ test('a try after one that took a month out and died goes on with what it had do
 
 test('a log that stays locked fails the try within the moment it waits, with nothing taken out', async () => {
   const holder = await database.root.reserve();
-  await holder`begin`;
-  await holder`lock table events in access share mode`;
+  await holder`select pg_advisory_lock(7)`;
+  // A reader whose statement waits keeps its lock on the log until it ends.
+  const reader = database.root`select pg_advisory_xact_lock(7) from events limit 1`.execute();
+  await expect
+    .poll(
+      () => database.log`
+        select 1 from pg_locks where locktype = 'advisory' and not granted
+          and database = (select oid from pg_database where datname = current_database())`,
+    )
+    .toHaveLength(1);
   const { run } = mock();
   await expect(run(() => activities.dropOldMonths())).rejects.toMatchObject({ code: '55P03' });
-  await holder`rollback`;
+  await holder`select pg_advisory_unlock(7)`;
   holder.release();
+  await reader;
   expect(await run(() => activities.dropOldMonths())).toHaveLength(2);
 });
 

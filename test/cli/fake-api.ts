@@ -53,12 +53,13 @@ export async function startFakeApi(): Promise<FakeApi> {
 async function readAsked(request: IncomingMessage): Promise<Asked> {
   const url = new URL(request.url ?? '/', 'http://api');
   const body = await text(request);
+  const isLines = request.headers['content-type'] === 'application/x-ndjson';
   return {
     method: request.method ?? '',
     path: url.pathname,
     query: url.searchParams,
     key: request.headers.authorization?.replace('Bearer ', '') ?? null,
-    body: body === '' ? null : JSON.parse(body),
+    body: body === '' ? null : isLines ? { lines: body.trimEnd().split('\n') } : JSON.parse(body),
   };
 }
 
