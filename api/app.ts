@@ -38,6 +38,7 @@ import { addProbeRoutes } from './routes/probes.ts';
 import { addSecurityRoutes } from './routes/security.ts';
 import { addSubscriptionActionRoutes } from './routes/subscription-actions.ts';
 import { addSubscriptionSecretRoute } from './routes/subscription-secret.ts';
+import { addSubscriptionTestRoute } from './routes/subscription-test.ts';
 import { addSubscriptionRoutes } from './routes/subscriptions.ts';
 import { addSystemRoutes } from './routes/system.ts';
 import { addTaskActionRoutes } from './routes/task-actions.ts';
@@ -96,6 +97,7 @@ export function createApp(deps: ApiDeps): Api {
   addEnvelopeRoute(app, deps, { compileFilter: null });
   addSubscriptionRoutes(app, deps, { compileFilter: null });
   addSubscriptionSecretRoute(app, deps);
+  addSubscriptionTestRoute(app, deps);
   addSubscriptionActionRoutes(app, deps);
   addAccessRoutes(app, deps);
   addAuditRoutes(app, deps);
