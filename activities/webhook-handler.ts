@@ -124,7 +124,7 @@ function send(target: WebhookTarget, delivery: Delivery, context: DeliveryContex
 }
 
 /** The envelope of an event (BUS-040): the way it came and how often it was tried. */
-export function envelopeHeaders(
+function envelopeHeaders(
   key: string,
   event: Pick<Delivery['event'], 'type' | 'path'>,
   attempt: number,
