@@ -12,16 +12,15 @@ import { type SubscriptionAction, subscriptionState } from '../domain/subscripti
 
 export type SubscriptionRequestActivities = ReturnType<typeof createSubscriptionRequestActivities>;
 
-/** What the run of the subscription learns. */
-type RequestAnswer = { accepted: true } | ({ accepted: false } & Refusal);
-
-type Received = {
+export type SubscriptionRequestInput = {
   key: string;
   action: SubscriptionAction;
-  /** As the signal carried it: anyone who reaches Temporal can send one of any shape. */
-  requestId: unknown;
+  /** As the signal carried it: anyone who reaches Temporal can send one, of any shape. */
+  requestId: string;
   opKey: string;
 };
+
+export type SubscriptionRequestAnswer = { accepted: true } | ({ accepted: false } & Refusal);
 
 /**
  * Pausing, resuming and rewinding as they reach the run of a subscription: a signal counts when its request is on record,
@@ -38,61 +37,67 @@ export function createSubscriptionRequestActivities({ database }: { database: Da
     return refuse('CONFLICT', `Subscription ${key} is ${state}; it cannot be told to ${action}.`);
   }
 
-  return {
-    async applySubscriptionRequest({ key, action, requestId, opKey }: Received): Promise<RequestAnswer> {
-      async function refuseUnproven(refusal: Refusal): Promise<RequestAnswer> {
-        const audit = {
-          actor: 'unproven',
-          action: `subscription.${action}`,
-          subjectKind: 'subscription',
-          subjectId: key,
-        };
-        await auditRefusal(db, `${opKey}:refused`, audit, refusal);
-        return { accepted: false, ...refusal };
-      }
+  /** Null when it is done. */
+  async function apply({ key, action, requestId, opKey }: SubscriptionRequestInput): Promise<Refusal | null> {
+    async function refuseUnproven(refusal: Refusal): Promise<Refusal> {
+      const audit = {
+        actor: 'unproven',
+        action: `subscription.${action}`,
+        subjectKind: 'subscription',
+        subjectId: key,
+      };
+      await auditRefusal(db, `${opKey}:refused`, audit, refusal);
+      return refusal;
+    }
 
-      const id = typeof requestId === 'string' ? storableText(requestId) : '';
-      const request = await getDecisionRequest(db, id);
-      const workflowId = subscriptionWorkflowId(key);
-      if (
-        request?.source !== 'api' ||
-        request.action !== action ||
-        request.workflowId !== workflowId ||
-        (action === 'rewind' && request.content?.rewindTo === undefined)
-      )
-        return refuseUnproven(
-          refuse('FORBIDDEN', `There is no recorded request to ${action} subscription ${key}.`),
-        );
-      const { principalId, reason } = request;
-      const principal = await getPrincipal(db, principalId);
-      const missing =
-        principal?.status === 'active'
-          ? requirePermission(actorOf(principal), 'bus:operate')
-          : refuse('FORBIDDEN', `${principal?.name ?? principalId} is no principal that is active.`);
-      if (missing !== null) {
-        if (request.state !== 'open') return refuseUnproven(missing);
-        await refuseRequest(db, request, missing);
-        return { accepted: false, ...missing };
-      }
-      const rewindTo = request.content?.rewindTo ?? null;
-      const outcome = await applyRequest(db, {
-        key,
-        action,
-        requestId: id,
-        principalId,
-        reason,
-        rewindTo,
-        opKey,
-      });
-      if (outcome.status !== 'unchanged') return { accepted: true };
-      if ((await getDecisionRequest(db, id))?.state === 'open') {
-        const impossible = await explain(key, action);
-        await refuseRequest(db, request, impossible);
-        return { accepted: false, ...impossible };
-      }
+    const id = storableText(String(requestId));
+    const request = await getDecisionRequest(db, id);
+    const workflowId = subscriptionWorkflowId(key);
+    if (
+      request?.source !== 'api' ||
+      request.action !== action ||
+      request.workflowId !== workflowId ||
+      (action === 'rewind' && request.content?.rewindTo === undefined)
+    )
       return refuseUnproven(
-        refuse('CONFLICT', `The request to ${action} subscription ${key} was answered before.`),
+        refuse('FORBIDDEN', `There is no recorded request to ${action} subscription ${key}.`),
       );
+    const { principalId, reason } = request;
+    const principal = await getPrincipal(db, principalId);
+    const missing =
+      principal?.status === 'active'
+        ? requirePermission(actorOf(principal), 'bus:operate')
+        : refuse('FORBIDDEN', `${principal?.name ?? principalId} is no principal that is active.`);
+    if (missing !== null) {
+      if (request.state !== 'open') return refuseUnproven(missing);
+      await refuseRequest(db, request, missing);
+      return missing;
+    }
+    const rewindTo = request.content?.rewindTo ?? null;
+    const outcome = await applyRequest(db, {
+      key,
+      action,
+      requestId: id,
+      principalId,
+      reason,
+      rewindTo,
+      opKey,
+    });
+    if (outcome.status !== 'unchanged') return null;
+    if ((await getDecisionRequest(db, id))?.state === 'open') {
+      const impossible = await explain(key, action);
+      await refuseRequest(db, request, impossible);
+      return impossible;
+    }
+    return refuseUnproven(
+      refuse('CONFLICT', `The request to ${action} subscription ${key} was answered before.`),
+    );
+  }
+
+  return {
+    async applySubscriptionRequest(input: SubscriptionRequestInput): Promise<SubscriptionRequestAnswer> {
+      const refusal = await apply(input);
+      return refusal === null ? { accepted: true } : { accepted: false, ...refusal };
     },
   };
 }

@@ -11,6 +11,7 @@ import type {
   EventHandler,
 } from '../domain/delivery.ts';
 import { publicEvent } from '../domain/event-view.ts';
+import type { Refusal } from '../domain/refusal.ts';
 import { Unavailable } from './event-handlers.ts';
 import { postWebhook, type WebhookReceipt, webhookTarget, type WebhookTarget } from './webhook-post.ts';
 
@@ -47,17 +48,20 @@ export function createWebhookHandler({ database, ...keys }: Deps): EventHandler 
       const waiting = [...deliveries];
       let inARow = 0;
       let checkedAt = Date.now();
+      let fallen: Refusal | null = null;
 
       async function next(lane: number): Promise<void> {
-        while (waiting.length > 0 && inARow < stopAfter && (lane === 0 || inARow < carefulAfter)) {
+        while (
+          fallen === null &&
+          waiting.length > 0 &&
+          inARow < stopAfter &&
+          (lane === 0 || inARow < carefulAfter)
+        ) {
           signal.throwIfAborted();
           if (Date.now() - checkedAt > holdCheckMs) {
             checkedAt = Date.now();
-            // What was sent is sent; the rest waits for the release as deliveries of their own.
-            if ((await heldBy(key)) !== null) {
-              report.later.push(...waiting.splice(0).map(({ event, part }) => ({ eventId: event.id, part })));
-              return;
-            }
+            fallen = await heldBy(key);
+            if (fallen !== null) return;
           }
           const delivery = waiting.shift();
           if (delivery === undefined) return;
@@ -67,10 +71,12 @@ export function createWebhookHandler({ database, ...keys }: Deps): EventHandler 
         }
       }
 
-      while (waiting.length > 0 && inARow < stopAfter)
-        await Promise.all(
-          Array.from({ length: inARow < carefulAfter ? concurrency : 1 }, (_, lane) => next(lane)),
-        );
+      while (waiting.length > 0 && inARow < stopAfter) {
+        const lanes = inARow < carefulAfter ? concurrency : 1;
+        await Promise.all(Array.from({ length: lanes }, (_, lane) => next(lane)));
+        // Nothing is lost and nothing counts as tried; what was sent already comes again under the same webhook-id.
+        if (fallen !== null) throw new Unavailable((fallen as Refusal).message);
+      }
       const untried = `${target.origin} did not answer the ${stopAfter} deliveries before this one, which was not tried.`;
       return {
         ...report,
@@ -118,7 +124,7 @@ function send(target: WebhookTarget, delivery: Delivery, context: DeliveryContex
 }
 
 /** The envelope of an event (BUS-040): the way it came and how often it was tried. */
-export function envelopeHeaders(
+function envelopeHeaders(
   key: string,
   event: Pick<Delivery['event'], 'type' | 'path'>,
   attempt: number,

@@ -54,6 +54,7 @@ import { addRedriveRoutes } from './routes/redrives.ts';
 import { addSecurityRoutes } from './routes/security.ts';
 import { addSubscriptionActionRoutes } from './routes/subscription-actions.ts';
 import { addSubscriptionSecretRoute } from './routes/subscription-secret.ts';
+import { addSubscriptionTestRoute } from './routes/subscription-test.ts';
 import { addSubscriptionRoutes } from './routes/subscriptions.ts';
 import { addReplayListRoutes } from './routes/replay-list.ts';
 import { addReplayRoutes } from './routes/replays.ts';
@@ -133,6 +134,7 @@ export function createApp(deps: ApiDeps): Api {
   addEnvelopeRoute(app, deps, { compileFilter });
   addSubscriptionRoutes(app, deps, { compileFilter });
   addSubscriptionSecretRoute(app, deps);
+  addSubscriptionTestRoute(app, deps);
   addSubscriptionActionRoutes(app, deps);
   addReplayRoutes(app, deps);
   addReplayListRoutes(app, deps);

@@ -168,6 +168,7 @@ export const objectRules = {
   'PATCH /v1/subscriptions/{key}': 'none',
   'DELETE /v1/subscriptions/{key}': 'none',
   'POST /v1/subscriptions/{key}/secret': 'none',
+  'POST /v1/subscriptions/{key}/test': 'none',
   'POST /v1/subscriptions/{key}/pause': 'none',
   'POST /v1/subscriptions/{key}/resume': 'none',
   'POST /v1/subscriptions/{key}/rewind': 'none',

@@ -1,5 +1,6 @@
 import type { AgentState } from '../domain/agent.ts';
 import type { ApprovalKind, ApprovalState, Decision, Finding, Vote } from '../domain/approval.ts';
+import type { DeliveryState } from '../domain/delivery.ts';
 import type { CycleMode, CycleState } from '../domain/halo.ts';
 import type { SwitchLevel, SwitchState } from '../domain/kill-switch.ts';
 import type { Approvers, PolicyMatch, PolicyRule } from '../domain/policy.ts';
@@ -471,4 +472,10 @@ export type WormholeBackTest = {
   } | null;
   countsForEnabling: boolean;
   notes: string[];
+export type SubscriptionTest = {
+  eventId: string;
+  state: DeliveryState;
+  attempts: number;
+  error: string | null;
+  temporal: Link;
 };

@@ -9,7 +9,7 @@ const ownFamilies = [
 const ownRuns = ['halo', 'retention', 'audit-anchor', 'os-heartbeat'];
 
 /** Refuses a workflow id that belongs to this system itself. */
-export function checkSignalTarget(workflowId: string): Refusal | null {
+function checkSignalTarget(workflowId: string): Refusal | null {
   const isOwn =
     ownFamilies.some((family) => workflowId === family || workflowId.startsWith(`${family}/`)) ||
     ownRuns.some(

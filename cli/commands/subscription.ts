@@ -7,7 +7,7 @@ import { readNumber } from '../input.ts';
 import { facts, table } from '../output.ts';
 import { bodyOf, type Session, show } from '../session.ts';
 import { backlogOf, describeSubscription, targetOf } from '../subscription.ts';
-import type { Page, Subscription, SubscriptionAnswer } from '../views.ts';
+import type { Page, Subscription, SubscriptionAnswer, SubscriptionTest } from '../views.ts';
 import { changeCommand, createCommand } from './subscription-change.ts';
 
 const key = { type: 'positional', required: true, description: 'Subscription' } as const;
@@ -67,6 +67,30 @@ const rotateCommand = command({
   },
 });
 
+const testCommand = command({
+  name: 'test',
+  about: 'Send a test event to the webhook now and wait some seconds for its receipt',
+  args: { key },
+  run: async (session, args) => {
+    const path = `/v1/subscriptions/${pathId(args.key)}/test`;
+    const reply = await session.api.post(path, {}, { 'idempotency-key': randomUUID() });
+    const sent = bodyOf<SubscriptionTest>(reply);
+    show(session, reply, () => [
+      ...facts(session.out, [
+        ['event', sent.eventId],
+        ['state', sent.state],
+        ['attempts', sent.attempts],
+        ['error', sent.error],
+      ]),
+      linkLine(session.out, sent.temporal),
+    ]);
+    if (sent.state === 'completed') return 'ok';
+    if (sent.state === 'failed') return 'unavailable';
+    session.out.hint('Not delivered yet: it is tried again as every event.');
+    return sent.attempts > 0 ? 'unavailable' : 'accepted';
+  },
+});
+
 const reason = { type: 'string', valueHint: 'TEXT', description: 'Kept in the audit' } as const;
 
 async function act(session: Session, name: string, of: string, body: object) {
@@ -116,5 +140,6 @@ export const subscriptionCommands: Record<string, CommandDef> = {
   pause: switchCommand('pause', 'Hand over no more events; they wait in the log'),
   resume: switchCommand('resume', 'Go on where a pause stopped'),
   rewind: rewindCommand,
+  test: testCommand,
   rotate: rotateCommand,
 };

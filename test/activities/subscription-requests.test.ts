@@ -46,7 +46,7 @@ async function aRequest(given: Partial<NewDecisionRequest> = {}): Promise<string
 
 function apply(requestId: unknown, action: SubscriptionAction = 'pause', opKey = newId('op')) {
   const { applySubscriptionRequest } = createSubscriptionRequestActivities({ database });
-  return applySubscriptionRequest({ key, action, requestId, opKey });
+  return applySubscriptionRequest({ key, action, requestId: requestId as string, opKey });
 }
 
 const isPaused = async () => (await getSubscription(database.db, key))?.pausedAt !== null;
@@ -60,7 +60,8 @@ async function told(): Promise<string[]> {
 describe('a request to a subscription', () => {
   test('is done with row, event and audit at once, and once for one operation', async () => {
     const [requestId, opKey] = [await aRequest({ reason: 'moves' }), newId('op')];
-    for (let round = 0; round < 2; round += 1) expect(await apply(requestId, 'pause', opKey)).toEqual({ accepted: true });
+    for (let round = 0; round < 2; round += 1)
+      expect(await apply(requestId, 'pause', opKey)).toEqual({ accepted: true });
     expect(await getSubscription(database.db, key)).toMatchObject({
       pausedBy: people.operator,
       pauseReason: 'moves',
@@ -128,7 +129,7 @@ describe('a request to a subscription', () => {
   test('two at once: one pauses, the other is told that it is paused', async () => {
     const asked = await Promise.all([aRequest(), aRequest(), aRequest()]);
     const answers = await Promise.all(asked.map((id) => apply(id)));
-    expect(answers.filter((answer) => answer === null).length).toBeGreaterThanOrEqual(1);
+    expect(answers.filter((answer) => answer.accepted).length).toBeGreaterThanOrEqual(1);
     expect(await isPaused()).toBe(true);
     const again = await aRequest();
     expect(await apply(again)).toMatchObject({ refused: 'CONFLICT' });
@@ -138,7 +139,9 @@ describe('a request to a subscription', () => {
   test('to rewind moves every lane back and takes it from whoever reads it', async () => {
     const [before] = await listLanes(database.db, key);
     const rewindTo = { tx: '2', seq: '1' };
-    expect(await apply(await aRequest({ action: 'rewind', content: { rewindTo } }), 'rewind')).toEqual({ accepted: true });
+    expect(await apply(await aRequest({ action: 'rewind', content: { rewindTo } }), 'rewind')).toEqual({
+      accepted: true,
+    });
     expect(await listLanes(database.db, key)).toMatchObject([
       { cursorTx: '2', cursorSeq: '1', leaseEpoch: (before?.leaseEpoch ?? 0) + 1 },
     ]);

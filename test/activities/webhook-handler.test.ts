@@ -274,7 +274,7 @@ describe('a kill switch', () => {
     },
   );
 
-  test('that falls during a batch leaves the rest for later', async () => {
+  test('that falls during a batch stops it; after the release every event is sent, under the id it had', async () => {
     await subscribe();
     const scope = `target:subscription:${key}`;
     receiver.next.push((response) => {
@@ -289,10 +289,16 @@ describe('a kill switch', () => {
     for (let count = 1; count < 8; count += 1)
       receiver.next.push((response) => void setTimeout(() => response.writeHead(204).end(), 1_500));
     const deliveries = Array.from({ length: 40 }, () => aDelivery());
-    const report = await deliver(deliveries);
-    expect(report.failures).toEqual([]);
-    expect(receiver.received.length + report.later.length).toBe(40);
-    expect(report.later.length).toBe(32);
+    await expect(deliver(deliveries)).rejects.toThrow(Unavailable);
+    const before = receiver.received.length;
+    expect(before).toBeLessThan(40);
+    await releaseSwitch(database.db, {
+      ...{ scope, reason: 'out', perMinute: 600, actor: 'test', opKey: newId('op') },
+    });
+    expect((await deliver(deliveries)).failures).toEqual([]);
+    const ids = receiver.received.map(({ headers }) => headers['webhook-id']);
+    expect(ids).toHaveLength(before + 40);
+    expect(new Set(ids).size).toBe(40);
   });
 });
 

@@ -144,6 +144,7 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'PATCH /v1/subscriptions/{key}': ['admin'],
   'DELETE /v1/subscriptions/{key}': ['admin'],
   'POST /v1/subscriptions/{key}/secret': ['admin'],
+  'POST /v1/subscriptions/{key}/test': ['admin'],
   'POST /v1/subscriptions/{key}/pause': workers,
   'POST /v1/subscriptions/{key}/resume': workers,
   'POST /v1/subscriptions/{key}/rewind': workers,

@@ -133,3 +133,27 @@ test('one is removed, and its secret rotated', async () => {
   expect(rotated).toMatchObject({ code: 0, stdout: expect.stringContaining('whsec_two') as string });
   expect(api.asked.at(-1)?.body).toEqual({ overlapSeconds: 60 });
 });
+
+test.each([
+  ['completed', 1, null, 0],
+  ['failed', 5, 'It answered 404.', 8],
+  ['pending', 1, 'It answered 500.', 8],
+  ['pending', 0, null, 9],
+])(
+  'trying one out that is %s after %i attempts has its own exit code',
+  async (state, attempts, error, code) => {
+    const receipt = {
+      eventId: 'evt_1',
+      deliveryId: 'dlv_1',
+      state,
+      attempts,
+      error,
+      endedAt: null,
+      temporal,
+    };
+    api.on(`POST ${at}/test`, () => ({ body: receipt }));
+    const ended = await cli('test', 'orders');
+    expect(ended.code).toBe(code);
+    expect(ended.stdout).toContain(error ?? state);
+  },
+);

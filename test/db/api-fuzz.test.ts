@@ -120,7 +120,7 @@ test('no request whatever is answered with a 500', async () => {
       async ([method, template], said, asked, target, who) => {
         const id = typeof target === 'number' ? (ids[target] ?? '') : encode(target);
         const text = new URLSearchParams(Object.entries(asked)).toString();
-        const path = `${template.replace('{id}', id)}${text === '' ? '' : `?${text}`}`;
+        const path = `${template.replace('{id}', id).replace('{key}', 'halo')}${text === '' ? '' : `?${text}`}`;
         const answer = await api.call(method, path, {
           as: keys[who as keyof People],
           ...(method === 'GET' ? {} : { body: said ?? {} }),

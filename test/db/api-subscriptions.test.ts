@@ -462,3 +462,55 @@ describe('pausing, resuming and rewinding', () => {
     expect(await act(newKey(), 'pause')).toMatchObject({ status: 404 });
   });
 });
+
+describe('trying a webhook out', () => {
+  /** A consumer as part of the bus: takes the due delivery and ends it. */
+  async function consume(
+    key: string,
+    set: { state: string; attempts: number; error: string | null },
+  ): Promise<void> {
+    const ended = set.state === 'pending' ? null : new Date();
+    await eventually(async () => {
+      const rows = await database.root`
+        update deliveries set state = ${set.state}, attempts = ${set.attempts}, last_error = ${set.error}, ended_at = ${ended}
+        where subscription = ${key} and state = 'pending' and attempts = 0 returning id`;
+      return rows.length;
+    }).toBe(1);
+  }
+
+  test.each([
+    ['completed', 1, null],
+    ['failed', 1, 'It answered 404.'],
+    ['pending', 1, 'It answered 500.'],
+  ])('sends an event the way every event goes, and answers that it is %s', async (state, attempts, error) => {
+    const { key } = (await aSubscription({ match: { types: ['nothing.like.it'] } })).subscription;
+    const [answer] = await Promise.all([
+      act(key, 'test', undefined, keys.admin),
+      consume(key, { state, attempts, error }),
+    ]);
+    expect(answer).toMatchObject({ status: 200, body: { state, attempts, error } });
+    const event = await api.call('GET', `/v1/events/${answer.body.eventId}`, { as: keys.viewer });
+    expect(event.body).toMatchObject({
+      type: 'bus.subscription.changed',
+      payload: { change: 'tested', subscription: key },
+    });
+    const [row] = await database.root`
+      select event_id, event_recorded_at from deliveries where id = ${answer.body.deliveryId}`;
+    expect(row).toEqual({ event_id: event.body.id, event_recorded_at: new Date(event.body.recordedAt) });
+    const rows = await database.root`
+      select actor from audit_entries where subject_id = ${key} and action = 'subscription.test'`;
+    expect([...rows]).toEqual([{ actor: people.admin }]);
+  });
+
+  test('that is paused, removed, built in or no webhook is refused, and nothing is sent', async () => {
+    const { key } = (await aSubscription()).subscription;
+    await act(key, 'pause');
+    expect(await act(key, 'test', undefined, keys.admin)).toMatchObject({ status: 409 });
+    const signal = { kind: 'signal', workflowId: 'orders', signal: 'event' };
+    const other = (await aSubscription({ handler: signal })).subscription;
+    expect(await act(other.key, 'test', undefined, keys.admin)).toMatchObject({ status: 409 });
+    expect(await act('halo', 'test', undefined, keys.admin)).toMatchObject({ status: 403 });
+    expect(await act(key, 'test')).toMatchObject({ status: 403 });
+    expect(await changesOf(key)).toEqual(['created', 'paused']);
+  });
+});

@@ -217,6 +217,7 @@ async function ask(name: string, as: string | undefined, aim: Aim, where = api) 
     template
       .replace('{id}', aim.id === '' ? 'unknown_id' : aim.id)
       .replace('{cluster}', 'events')
+      .replace('{key}', 'unknown-key')
       .replace('{name}', 'founder') + (aim.query ?? '');
   return where.call(method, path, {
     ...(as === undefined ? {} : { as }),
