@@ -6,7 +6,7 @@ import { isUnavailable } from './event-handlers.ts';
 import { deliver } from './hand-over.ts';
 import type { FoundBatch, Lanes } from './lanes.ts';
 import { addFailed, addLater, deadlineOf, deadlinePassed, noRecords, type Records } from './outcomes.ts';
-import { contextOf, type Ended, newEvents, pause, type Turn, unavailableForMs } from './turn.ts';
+import { answered, contextOf, type Ended, newEvents, pause, type Turn, unavailableForMs } from './turn.ts';
 
 const horizonPollMs = 4;
 const longestHorizonPollMs = 250;
@@ -95,8 +95,8 @@ async function waitForMore(turn: Turn, lanes: Lanes, mark: number): Promise<'ann
   const ownMark = wakeups.mark([row.key]);
   // The horizon moves as soon as older transactions end.
   for (let poll = 0; !stop.aborted && Date.now() - began < lanes.patienceMs; poll += 1) {
-    const [ready] = await readAfter(log, front, 1);
-    if (ready !== undefined || !(await hasHiddenAfter(log, front))) break;
+    const [ready] = await answered(readAfter(log, front, 1));
+    if (ready !== undefined || !(await answered(hasHiddenAfter(log, front)))) break;
     const ms = poll < 25 ? horizonPollMs : Math.min(longestHorizonPollMs, horizonPollMs * (poll - 24));
     await wakeups.after([row.key], ownMark, ms, stop);
   }

@@ -12,7 +12,7 @@ import type { LoggedEvent } from '../domain/events.ts';
 import { isUnavailable } from './event-handlers.ts';
 import { deliver, type HandedOver, preview } from './hand-over.ts';
 import { addFailed, addLater, deadlinePassed, judge, noRecords, type Records } from './outcomes.ts';
-import { contextOf, pause, type Turn, unavailableForMs } from './turn.ts';
+import { answered, contextOf, pause, type Turn, unavailableForMs } from './turn.ts';
 
 /** Groups of deliveries that are in their handler at the same time. */
 const concurrency = 8;
@@ -29,7 +29,7 @@ export async function deliverDue(turn: Turn, slowPollMs: number): Promise<void> 
     const mark = wakeups.mark([row.key]);
     try {
       const free = concurrency - running.size;
-      const claimed = free <= 0 ? [] : await claimDue(database.log, row.key, free * groupSize);
+      const claimed = free <= 0 ? [] : await answered(claimDue(database.log, row.key, free * groupSize));
       for (const group of groupsOf(claimed, free)) {
         const work = handOverGroup(turn, group).catch((error: unknown) => {
           // The claims run out and somebody takes them up again.
@@ -52,7 +52,7 @@ export async function deliverDue(turn: Turn, slowPollMs: number): Promise<void> 
   async function waitForDue(mark: number): Promise<void> {
     const waiting = new AbortController();
     const signal = AbortSignal.any([stop, waiting.signal]);
-    const inMs = running.size < concurrency ? await nextDueInMs(database.log, row.key) : null;
+    const inMs = running.size < concurrency ? await answered(nextDueInMs(database.log, row.key)) : null;
     // Due and yet not to be had: another consumer is at it, or the subscription was just paused.
     const ms = inMs !== null && inMs <= 0 ? contendedMs : Math.min(slowPollMs, Math.ceil(inMs ?? slowPollMs));
     await Promise.race([wakeups.after([row.key], mark, ms, signal), ...running]);
@@ -92,7 +92,7 @@ async function handOverGroup(turn: Turn, group: ClaimedDelivery[]): Promise<void
     }
     const ended = new Set(ends.map(({ id }) => id));
     records.deliveries = records.deliveries.filter(({ id }) => !ended.has(id));
-    await endDeliveries(log, { key: turn.row.key, ends, ...records });
+    await answered(endDeliveries(log, { key: turn.row.key, ends, ...records }));
   } finally {
     clearInterval(renewal);
   }

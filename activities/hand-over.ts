@@ -7,6 +7,7 @@ import {
   type Preview,
 } from '../domain/delivery.ts';
 import { isUnavailable, Unavailable } from './event-handlers.ts';
+import { handled } from './turn.ts';
 
 /** What a handler made of its deliveries. */
 export type HandedOver = DeliveryReport & { previews: Preview[] };
@@ -20,7 +21,7 @@ export function deliver(
   context: DeliveryContext,
 ): Promise<HandedOver> {
   return isolated(deliveries, context, async (some) => ({
-    ...(await handler.deliver(some, context)),
+    ...(await handled(handler.deliver(some, context))),
     previews: [],
   }));
 }
@@ -33,7 +34,7 @@ export function preview(
 ): Promise<HandedOver> {
   return isolated(deliveries, context, async (some) => ({
     ...nothingFailed,
-    previews: await handler.preview(some, context),
+    previews: await handled(handler.preview(some, context)),
   }));
 }
 
