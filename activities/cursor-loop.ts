@@ -3,7 +3,7 @@ import type { Delivery } from '../domain/delivery.ts';
 import type { LoggedEvent } from '../domain/events.ts';
 import { reasonAgainst } from '../domain/routing.ts';
 import { isUnavailable } from './event-handlers.ts';
-import { deliver } from './hand-over.ts';
+import { deliver, noProgress, type Progress } from './hand-over.ts';
 import type { FoundBatch, Lanes } from './lanes.ts';
 import { addFailed, addLater, deadlineOf, deadlinePassed, noRecords, type Records } from './outcomes.ts';
 import { answered, contextOf, type Ended, newEvents, pause, type Turn, unavailableForMs } from './turn.ts';
@@ -11,30 +11,35 @@ import { answered, contextOf, type Ended, newEvents, pause, type Turn, unavailab
 const horizonPollMs = 4;
 const longestHorizonPollMs = 250;
 
+/** A batch in the hands of its handler; kept over an outage, so that what was done is not done again. */
+type Work = { batch: FoundBatch; now: Delivery[]; records: Records; progress: Progress };
+
 /** Follows the log: batch after batch is matched, handed over and passed. */
 export async function followCursor(turn: Turn, lanes: Lanes): Promise<Ended> {
   const { wakeups, stop, row } = turn;
   let isToCheck = false;
   let failures = 0;
+  let work: Work | null = null;
   while (Date.now() < turn.until && !stop.aborted) {
     const mark = wakeups.mark([newEvents, row.key]);
     const ownMark = wakeups.mark([row.key]);
     try {
       const ended = isToCheck ? await lanes.check() : null;
       if (ended !== null) return ended;
-      const batch = await lanes.next();
-      if (batch === null) {
+      if (work === null || !lanes.holds(work.batch)) work = begin(turn, await lanes.next());
+      if (work === null) {
         const woken = await waitForMore(turn, lanes, mark);
         isToCheck = woken === 'timeout' || wakeups.mark([row.key]) !== ownMark;
       } else {
-        const goesOn = await lanes.whileHeld(() => handOverBatch(turn, lanes, batch));
+        const goesOn = await finish(turn, lanes, work);
+        work = null;
         isToCheck = !goesOn || wakeups.mark([row.key]) !== ownMark;
       }
       failures = 0;
     } catch (error) {
       if (!isUnavailable(error)) throw error;
       turn.warn('Nothing can be delivered now; the consumer tries again', error);
-      await lanes.whileHeld(() => pause(unavailableForMs(error, failures), stop)).catch(() => undefined);
+      await lanes.whileHeld(() => pause(unavailableForMs(error, failures), stop));
       failures += 1;
       isToCheck = true;
     }
@@ -42,24 +47,30 @@ export async function followCursor(turn: Turn, lanes: Lanes): Promise<Ended> {
   return 'turn-over';
 }
 
-async function handOverBatch(turn: Turn, lanes: Lanes, batch: FoundBatch): Promise<boolean> {
+function begin(turn: Turn, batch: FoundBatch | null): Work | null {
+  if (batch === null) return null;
   const records = noRecords();
   const now = batch.events
     .filter((event) => isWanted(turn, records, event))
     .map((event): Delivery => ({ event, part: '', attempt: 1, replay: null }));
-  const report = await deliver(turn.handler, now, contextOf(turn));
+  return { batch, now, records, progress: noProgress() };
+}
+
+/** Hands over what is left of the batch and passes it. False when the consumer has to look at its subscription again. */
+async function finish(turn: Turn, lanes: Lanes, { batch, now, records, progress }: Work): Promise<boolean> {
+  await lanes.whileHeld(() => deliver(turn.handler, now, contextOf(turn), progress));
   const byId = new Map(now.map((delivery) => [delivery.event.id, delivery]));
-  for (const failure of report.failures) {
+  for (const failure of progress.failures) {
     const delivery = byId.get(failure.eventId);
     if (delivery !== undefined) addFailed(records, turn, delivery, failure);
   }
-  for (const { eventId, part } of report.later) {
+  for (const { eventId, part } of progress.later) {
     const delivery = byId.get(eventId);
     if (delivery !== undefined) addLater(records, turn, delivery, { part });
   }
-  const isPassed = await lanes.pass(batch, now.length, records);
+  const goesOn = await lanes.pass(batch, now.length, records);
   turn.count.delivered += now.length;
-  return isPassed;
+  return goesOn;
 }
 
 /** True for what is handed over now; what is too early, too late or cannot be judged gets a record instead. */

@@ -10,7 +10,7 @@ import {
 import type { Delivery, DeliveryFailure } from '../domain/delivery.ts';
 import type { LoggedEvent } from '../domain/events.ts';
 import { isUnavailable } from './event-handlers.ts';
-import { deliver, type HandedOver, preview } from './hand-over.ts';
+import { deliver, noProgress, preview, type Progress } from './hand-over.ts';
 import { addFailed, addLater, deadlinePassed, judge, noRecords, type Records } from './outcomes.ts';
 import { answered, contextOf, pause, type Turn, unavailableForMs } from './turn.ts';
 
@@ -81,15 +81,17 @@ async function handOverGroup(turn: Turn, group: ClaimedDelivery[]): Promise<void
     const records = noRecords();
     const ends: ClaimEnd[] = [];
     const open = group.filter((claim) => !isLost(turn, claim, ends, records));
+    const progress = noProgress();
     try {
-      const handed = await handOver(turn, open);
-      settle(turn, open, handed, ends, records);
+      await handOver(turn, open, progress);
     } catch (error) {
       if (!isUnavailable(error)) throw error;
       const dueInMs = turn.signal.aborted ? 0 : unavailableForMs(error, 2);
       const text = error instanceof Error ? error.message : String(error);
-      for (const { id, epoch } of open) ends.push({ id, epoch, state: 'released', dueInMs, error: text });
+      for (const { id, epoch } of open.slice(progress.done))
+        ends.push({ id, epoch, state: 'released', dueInMs, error: text });
     }
+    settle(turn, open.slice(0, progress.done), progress, ends, records);
     const ended = new Set(ends.map(({ id }) => id));
     records.deliveries = records.deliveries.filter(({ id }) => !ended.has(id));
     await answered(endDeliveries(log, { key: turn.row.key, ends, ...records }));
@@ -123,13 +125,13 @@ function fail(
   turn.count.failed += 1;
 }
 
-async function handOver(turn: Turn, open: ClaimedDelivery[]): Promise<HandedOver> {
+async function handOver(turn: Turn, open: ClaimedDelivery[], progress: Progress): Promise<void> {
   const deliveries = open.flatMap((claim) => {
     const { event } = claim;
     return event === null ? [] : [deliveryOf(claim, event)];
   });
   const isPreview = open.some(({ sideEffects }) => !sideEffects);
-  return (isPreview ? preview : deliver)(turn.handler, deliveries, contextOf(turn));
+  await (isPreview ? preview : deliver)(turn.handler, deliveries, contextOf(turn), progress);
 }
 
 function deliveryOf(claim: ClaimedDelivery, event: LoggedEvent): Delivery {
@@ -142,7 +144,7 @@ function deliveryOf(claim: ClaimedDelivery, event: LoggedEvent): Delivery {
 function settle(
   turn: Turn,
   open: ClaimedDelivery[],
-  handed: HandedOver,
+  handed: Progress,
   ends: ClaimEnd[],
   records: Records,
 ): void {

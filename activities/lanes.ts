@@ -14,13 +14,15 @@ const renewEveryMs = shareLeaseMs / 3;
 /** `cursor` is where the consumer stands, `stored` what the record knows of it. */
 type Lane = HeldLane & { stored: Position };
 
-export type FoundBatch = { lane: string } & NonNullable<LaneBatch>;
+export type FoundBatch = HeldLane & NonNullable<LaneBatch>;
 
 /** The lanes in the hands of this turn, read in the order its strategy asks for. */
 export type Lanes = {
   next(): Promise<FoundBatch | null>;
   /** Passes the batch. False when the consumer has to look at its subscription again before it goes on. */
   pass(batch: FoundBatch, delivered: number, records: Records): Promise<boolean>;
+  /** Whether the batch is still this turn's to pass. */
+  holds(batch: FoundBatch): boolean;
   /** Looks what is left to this turn; tells why it has to end. */
   check(): Promise<Ended | null>;
   /** The place in the log up to which everything was looked at. */
@@ -91,12 +93,15 @@ export async function openLanes(turn: Turn, slowPollMs: number): Promise<Lanes |
         );
         if (batch !== null) {
           if (isShared) held.push(...held.splice(held.indexOf(lane), 1));
-          return { lane: lane.lane, ...batch };
+          return { lane: lane.lane, epoch: lane.epoch, cursor: lane.cursor, ...batch };
         }
         if (seen !== null) lane.cursor = later(lane.cursor, seen);
       }
       return null;
     },
+
+    holds: ({ lane, epoch, cursor }) =>
+      held.some((one) => one.lane === lane && one.epoch === epoch && isSame(one.cursor, cursor)),
 
     async pass(batch, delivered, records) {
       const moves: LaneMove[] = [];
