@@ -15,10 +15,7 @@ export type EventMatch = {
 };
 
 /** Lanes of a priority subscription, drained in this order. */
-export const priorityLanes = ['critical', 'high', 'normal', 'low'] as const satisfies readonly Priority[];
-
-/** Most consumers that can share a balanced subscription. */
-export const maxConsumers = 16;
+const priorityLanes = ['critical', 'high', 'normal', 'low'] as const satisfies readonly Priority[];
 
 /** What the consumers of a subscription read in order, each with a cursor of its own (BUS-066, BUS-067). */
 export function lanesOf(subscription: { strategy: Strategy; consumers: number }): string[] {
@@ -54,7 +51,7 @@ export const notifySubscription = {
 } as const;
 
 /** A source pattern is `type:id`, or the beginning of one with a `*` behind it. */
-export function matchesSource(pattern: string, event: Pick<LoggedEvent, 'sourceType' | 'sourceId'>): boolean {
+function matchesSource(pattern: string, event: Pick<LoggedEvent, 'sourceType' | 'sourceId'>): boolean {
   return matchesType(pattern, `${event.sourceType}:${event.sourceId}`);
 }
 

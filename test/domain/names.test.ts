@@ -57,6 +57,10 @@ describe('names on the wire', () => {
         haloPause: 'setPaused',
         haloState: 'loopState',
         cycleState: 'cycleState',
+        pause: 'pause',
+        resume: 'resume',
+        rewind: 'rewind',
+        subscriptionState: 'subscriptionState',
       },
     });
   });
