@@ -10,9 +10,9 @@ import {
 import type { Delivery, DeliveryFailure } from '../domain/delivery.ts';
 import type { LoggedEvent } from '../domain/events.ts';
 import { isUnavailable } from './event-handlers.ts';
-import { deliver, type HandedOver, preview } from './hand-over.ts';
+import { deliver, noProgress, preview, type Progress } from './hand-over.ts';
 import { addFailed, addLater, deadlinePassed, judge, noRecords, type Records } from './outcomes.ts';
-import { contextOf, pause, type Turn, unavailableForMs } from './turn.ts';
+import { answered, contextOf, pause, type Turn, unavailableForMs } from './turn.ts';
 
 /** Groups of deliveries that are in their handler at the same time. */
 const concurrency = 8;
@@ -29,7 +29,7 @@ export async function deliverDue(turn: Turn, slowPollMs: number): Promise<void> 
     const mark = wakeups.mark([row.key]);
     try {
       const free = concurrency - running.size;
-      const claimed = free <= 0 ? [] : await claimDue(database.log, row.key, free * groupSize);
+      const claimed = free <= 0 ? [] : await answered(claimDue(database.log, row.key, free * groupSize));
       for (const group of groupsOf(claimed, free)) {
         const work = handOverGroup(turn, group).catch((error: unknown) => {
           // The claims run out and somebody takes them up again.
@@ -52,7 +52,7 @@ export async function deliverDue(turn: Turn, slowPollMs: number): Promise<void> 
   async function waitForDue(mark: number): Promise<void> {
     const waiting = new AbortController();
     const signal = AbortSignal.any([stop, waiting.signal]);
-    const inMs = running.size < concurrency ? await nextDueInMs(database.log, row.key) : null;
+    const inMs = running.size < concurrency ? await answered(nextDueInMs(database.log, row.key)) : null;
     // Due and yet not to be had: another consumer is at it, or the subscription was just paused.
     const ms = inMs !== null && inMs <= 0 ? contendedMs : Math.min(slowPollMs, Math.ceil(inMs ?? slowPollMs));
     await Promise.race([wakeups.after([row.key], mark, ms, signal), ...running]);
@@ -81,18 +81,20 @@ async function handOverGroup(turn: Turn, group: ClaimedDelivery[]): Promise<void
     const records = noRecords();
     const ends: ClaimEnd[] = [];
     const open = group.filter((claim) => !isLost(turn, claim, ends, records));
+    const progress = noProgress();
     try {
-      const handed = await handOver(turn, open);
-      settle(turn, open, handed, ends, records);
+      await handOver(turn, open, progress);
     } catch (error) {
       if (!isUnavailable(error)) throw error;
       const dueInMs = turn.signal.aborted ? 0 : unavailableForMs(error, 2);
       const text = error instanceof Error ? error.message : String(error);
-      for (const { id, epoch } of open) ends.push({ id, epoch, state: 'released', dueInMs, error: text });
+      for (const { id, epoch } of open.slice(progress.done))
+        ends.push({ id, epoch, state: 'released', dueInMs, error: text });
     }
+    settle(turn, open.slice(0, progress.done), progress, ends, records);
     const ended = new Set(ends.map(({ id }) => id));
     records.deliveries = records.deliveries.filter(({ id }) => !ended.has(id));
-    await endDeliveries(log, { key: turn.row.key, ends, ...records });
+    await answered(endDeliveries(log, { key: turn.row.key, ends, ...records }));
   } finally {
     clearInterval(renewal);
   }
@@ -123,13 +125,13 @@ function fail(
   turn.count.failed += 1;
 }
 
-async function handOver(turn: Turn, open: ClaimedDelivery[]): Promise<HandedOver> {
+async function handOver(turn: Turn, open: ClaimedDelivery[], progress: Progress): Promise<void> {
   const deliveries = open.flatMap((claim) => {
     const { event } = claim;
     return event === null ? [] : [deliveryOf(claim, event)];
   });
   const isPreview = open.some(({ sideEffects }) => !sideEffects);
-  return (isPreview ? preview : deliver)(turn.handler, deliveries, contextOf(turn));
+  await (isPreview ? preview : deliver)(turn.handler, deliveries, contextOf(turn), progress);
 }
 
 function deliveryOf(claim: ClaimedDelivery, event: LoggedEvent): Delivery {
@@ -142,7 +144,7 @@ function deliveryOf(claim: ClaimedDelivery, event: LoggedEvent): Delivery {
 function settle(
   turn: Turn,
   open: ClaimedDelivery[],
-  handed: HandedOver,
+  handed: Progress,
   ends: ClaimEnd[],
   records: Records,
 ): void {

@@ -6,7 +6,7 @@ import type { Position } from '../db/events.ts';
 import { statusOf } from '../db/subscriptions.ts';
 import { lanesOf } from '../domain/subscription.ts';
 import type { Records } from './outcomes.ts';
-import type { Ended, Turn } from './turn.ts';
+import { answered, type Ended, type Turn } from './turn.ts';
 
 const batchSize = 500;
 const renewEveryMs = shareLeaseMs / 3;
@@ -14,13 +14,15 @@ const renewEveryMs = shareLeaseMs / 3;
 /** `cursor` is where the consumer stands, `stored` what the record knows of it. */
 type Lane = HeldLane & { stored: Position };
 
-export type FoundBatch = { lane: string } & NonNullable<LaneBatch>;
+export type FoundBatch = HeldLane & NonNullable<LaneBatch>;
 
 /** The lanes in the hands of this turn, read in the order its strategy asks for. */
 export type Lanes = {
   next(): Promise<FoundBatch | null>;
   /** Passes the batch. False when the consumer has to look at its subscription again before it goes on. */
   pass(batch: FoundBatch, delivered: number, records: Records): Promise<boolean>;
+  /** Whether the batch is still this turn's to pass. */
+  holds(batch: FoundBatch): boolean;
   /** Looks what is left to this turn; tells why it has to end. */
   check(): Promise<Ended | null>;
   /** The place in the log up to which everything was looked at. */
@@ -51,7 +53,7 @@ export async function openLanes(turn: Turn, slowPollMs: number): Promise<Lanes |
   /** False when another consumer has taken the place of this one. */
   async function claim(): Promise<boolean> {
     if (Date.now() - claimedAt < renewEveryMs) return true;
-    const claimed = await claimShares(log, me);
+    const claimed = await answered(claimShares(log, me));
     claimedAt = Date.now();
     // The share that was read last comes last, so that each gets its turn.
     const last = held.at(-1)?.lane;
@@ -62,10 +64,10 @@ export async function openLanes(turn: Turn, slowPollMs: number): Promise<Lanes |
   }
 
   if (isShared) {
-    if (!(await joinShares(log, me))) return null;
+    if (!(await answered(joinShares(log, me)))) return null;
     await claim();
   } else {
-    hold(await takeLanes(log, { key, holder }));
+    hold(await answered(takeLanes(log, { key, holder })));
     if (held.length === 0) return null;
   }
 
@@ -81,20 +83,25 @@ export async function openLanes(turn: Turn, slowPollMs: number): Promise<Lanes |
       for (const lane of [...held]) {
         // Known before the lane is read: what it does not show up to there it will never have.
         const seen = front();
-        const batch = await readLane(log, {
-          lane: lane.lane,
-          lanes: order.length,
-          after: lane.cursor,
-          limit: batchSize,
-        });
+        const batch = await answered(
+          readLane(log, {
+            lane: lane.lane,
+            lanes: order.length,
+            after: lane.cursor,
+            limit: batchSize,
+          }),
+        );
         if (batch !== null) {
           if (isShared) held.push(...held.splice(held.indexOf(lane), 1));
-          return { lane: lane.lane, ...batch };
+          return { lane: lane.lane, epoch: lane.epoch, cursor: lane.cursor, ...batch };
         }
         if (seen !== null) lane.cursor = later(lane.cursor, seen);
       }
       return null;
     },
+
+    holds: ({ lane, epoch, cursor }) =>
+      held.some((one) => one.lane === lane && one.epoch === epoch && isSame(one.cursor, cursor)),
 
     async pass(batch, delivered, records) {
       const moves: LaneMove[] = [];
@@ -105,7 +112,7 @@ export async function openLanes(turn: Turn, slowPollMs: number): Promise<Lanes |
         const { epoch, stored } = lane;
         moves.push({ lane: lane.lane, epoch, from: stored, to, delivered: isOfBatch ? delivered : 0 });
       }
-      const committed = await commitBatch(log, { key, lane: batch.lane, moves, ...records });
+      const committed = await answered(commitBatch(log, { key, lane: batch.lane, moves, ...records }));
       if (committed === null) return false;
       for (const lane of held) {
         if (lane.lane === batch.lane) lane.cursor = batch.end;
@@ -115,7 +122,7 @@ export async function openLanes(turn: Turn, slowPollMs: number): Promise<Lanes |
     },
 
     async check() {
-      const seen = await checkLanes(database, key, held);
+      const seen = await answered(checkLanes(database, key, held));
       const status = statusOf(seen.row);
       if (status !== 'running') return status;
       if (seen.row?.version !== row.version) return 'changed';
@@ -139,7 +146,7 @@ export async function openLanes(turn: Turn, slowPollMs: number): Promise<Lanes |
     },
 
     async leave() {
-      if (isShared) await leaveShares(log, me);
+      if (isShared) await answered(leaveShares(log, me));
     },
   };
 }

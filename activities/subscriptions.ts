@@ -15,7 +15,7 @@ import { followCursor } from './cursor-loop.ts';
 import { deliverDue } from './due-loop.ts';
 import type { EventHandlers } from './event-handlers.ts';
 import { openLanes } from './lanes.ts';
-import type { Ended, Turn } from './turn.ts';
+import { answered, type Ended, type Turn } from './turn.ts';
 
 export type SubscriptionActivities = ReturnType<typeof createSubscriptionActivities>;
 
@@ -58,7 +58,7 @@ export function createSubscriptionActivities(deps: Deps) {
     async consumeEvents(input: { key: string; consumer?: number }): Promise<TurnEnd> {
       const context = Context.current();
       const signal = context.cancellationSignal;
-      const row = await prepareLanes(database, input.key);
+      const row = await answered(prepareLanes(database, input.key));
       const status = statusOf(row);
       if (row === null || status !== 'running') return { ...nothing, ended: stoppedBy(status) };
       const handler = handlers[row.handler];

@@ -49,3 +49,23 @@ export function unavailableForMs(error: unknown, times: number): number {
   if (error instanceof Unavailable && error.retryInMs !== undefined) return error.retryInMs;
   return Math.min(longestRetryMs, shortestRetryMs * 2 ** Math.min(times, 10));
 }
+
+const longestAnswerMs = 8_000;
+const longestHandOverMs = 120_000;
+
+/**
+ * An answer that does not come is a lost one: a connection can die in a way that its driver never tells. What was asked
+ * may still be carried out; the fences of lanes and claims see to that.
+ */
+export function answered<T>(what: Promise<T>, ms = longestAnswerMs): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Unavailable(`There was no answer within ${ms} ms`)), ms);
+  });
+  return Promise.race([what, late]).finally(() => clearTimeout(timer));
+}
+
+/** The same for a handler, which may be busy with others for a while. */
+export function handled<T>(what: Promise<T>): Promise<T> {
+  return answered(what, longestHandOverMs);
+}

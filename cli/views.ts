@@ -472,6 +472,7 @@ export type WormholeBackTest = {
   } | null;
   countsForEnabling: boolean;
   notes: string[];
+};
 export type SubscriptionTest = {
   eventId: string;
   state: DeliveryState;

@@ -15,7 +15,7 @@ export type EventMatch = {
 };
 
 /** Lanes of a priority subscription, drained in this order. */
-export const priorityLanes = ['critical', 'high', 'normal', 'low'] as const satisfies readonly Priority[];
+const priorityLanes = ['critical', 'high', 'normal', 'low'] as const satisfies readonly Priority[];
 
 /** Most consumers that can share a balanced subscription. */
 export const maxConsumers = 16;
@@ -54,7 +54,7 @@ export const notifySubscription = {
 } as const;
 
 /** A source pattern is `type:id`, or the beginning of one with a `*` behind it. */
-export function matchesSource(pattern: string, event: Pick<LoggedEvent, 'sourceType' | 'sourceId'>): boolean {
+function matchesSource(pattern: string, event: Pick<LoggedEvent, 'sourceType' | 'sourceId'>): boolean {
   return matchesType(pattern, `${event.sourceType}:${event.sourceId}`);
 }
 

@@ -34,7 +34,7 @@ export function createHandlers(deps: HandlerDeps): EventHandlers {
 }
 
 /** Hands a batch to HALO as one trigger. HALO is woken or it is not: no event is to blame for a Temporal that is away. */
-export function createHaloHandler({ runs }: { runs: Pick<Runs, 'triggerHalo'> }): EventHandler {
+function createHaloHandler({ runs }: { runs: Pick<Runs, 'triggerHalo'> }): EventHandler {
   return {
     async deliver(deliveries) {
       try {

@@ -1,6 +1,8 @@
+import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Unavailable } from '../../activities/event-handlers.ts';
-import { deliveryId } from '../../db/deliveries.ts';
+import { change } from '../../db/change.ts';
+import { deleteEndedDeliveries, deliveryId, deliveryRows, queueDeliveries } from '../../db/deliveries.ts';
 import { claimDue, endDeliveries } from '../../db/due-deliveries.ts';
 import { appendEvents, getEvent } from '../../db/events.ts';
 import { newId } from '../../db/ids.ts';
@@ -22,6 +24,7 @@ beforeAll(async () => {
 const rowsOf = (key: string) =>
   database.root<
     {
+      id: string;
       event_id: string;
       part: string;
       state: string;
@@ -216,6 +219,55 @@ describe('a delivery of its own', () => {
     );
     expect(consumers.ids()).toEqual([event.id]);
     await consumer.stop();
+  });
+
+  test('that was given up begins anew when a change queues it, once, and its consumer is told', async () => {
+    const { key, anEvent } = await aSubscription(database, { maxAttempts: 1, deadlineMs: 60_000 });
+    const event = anEvent();
+    await appendEvents(database.log, [event]);
+    let isBroken = true;
+    const consumers = consumersOf(database, wakeups, key, {
+      deliver: (deliveries) => {
+        if (isBroken) throw new Error('broken');
+        consumers.delivered.push(...deliveries);
+        return Promise.resolve(nothingFailed);
+      },
+    });
+    const consumer = consumers.start();
+    await eventually(() => statesOf(key)).toEqual(['failed']);
+    isBroken = false;
+    const [letter] = await lettersOf(key);
+    const eventId = event.id ?? '';
+    const row = {
+      id: deliveryId({ subscription: key, eventId }),
+      subscription: key,
+      eventId,
+      eventRecordedAt: String((letter?.event as unknown as { recordedAt: string }).recordedAt),
+    };
+    const redrive = () =>
+      change(database.db, {
+        opKey: `redrive:${key}`,
+        write: sql`update dead_letters set state = 'requeued' where subscription = ${key} returning *`,
+        also: [queueDeliveries(deliveryRows([row]))],
+        audit: { actor: 'test', action: 'redrive', subjectKind: 'subscription', subjectId: key },
+      });
+    await Promise.all([redrive(), redrive()]);
+    await eventually(consumers.ids).toEqual([eventId]);
+    await eventually(() => statesOf(key)).toEqual(['completed']);
+    expect(await rowsOf(key)).toMatchObject([{ attempts: 1, history: [{ error: 'broken' }] }]);
+    await consumer.stop();
+  });
+
+  test('that ended is forgotten after its days, others are not', async () => {
+    const { key, anEvent } = await aSubscription(database);
+    const ended = [8, 6, null].map((days) => ({ id: newId('dlv'), days }));
+    for (const { id, days } of ended)
+      await database.root`
+        insert into deliveries (id, subscription, event_id, event_recorded_at, state, due_at, ended_at)
+        values (${id}, ${key}, ${anEvent().id ?? ''}, now(), ${days === null ? 'pending' : 'completed'}, now(),
+                now() - make_interval(days => ${days}::int))`;
+    expect(await deleteEndedDeliveries(database.log, 7, 100)).toBe(1);
+    expect((await rowsOf(key)).map(({ id }) => id).sort()).toEqual([ended[1]?.id, ended[2]?.id].sort());
   });
 
   test('whose event the log has forgotten is given up with that reason', async () => {
