@@ -7,6 +7,7 @@ import {
   runAttributes,
   runSummary,
   searchAttributes,
+  replayWorkflowId,
   subscriptionWorkflowId,
   taskQueues,
   taskWorkflowId,
@@ -30,6 +31,7 @@ describe('names on the wire', () => {
     [probeWorkflowId('prb_1', 'x'), 'probe/prb_1/x'],
     [probeScheduleId('prb_1'), 'probe-schedule/prb_1'],
     [subscriptionWorkflowId('halo'), 'subscription/halo'],
+    [replayWorkflowId('rpl_1'), 'replay/rpl_1'],
   ])('%s', (made, expected) => {
     expect(made).toBe(expected);
   });
@@ -57,6 +59,7 @@ describe('names on the wire', () => {
         haloPause: 'setPaused',
         haloState: 'loopState',
         cycleState: 'cycleState',
+        replayState: 'replayState',
       },
     });
   });
