@@ -6,7 +6,7 @@ import type { ApiDeps } from './context.ts';
 import { idParams, instant, queryText, temporalLink, temporalLinkSchema } from './schemas.ts';
 
 const time = z.iso.datetime({ offset: true });
-export const mostIds = 1_000;
+const mostIds = 1_000;
 
 /** Which events of the log; the members are combined with "and". */
 export const selectionShape = {

@@ -3,7 +3,7 @@ import { type ReplaySelection, replayPageSize } from '../domain/replay.ts';
 import type { Sql } from './client.ts';
 import { loggedColumns, type Position } from './events.ts';
 
-export const startOfLog: Position = { tx: '0', seq: '0' };
+const startOfLog: Position = { tx: '0', seq: '0' };
 
 /** Recorded events to read: a selection, of transactions before `untilTx`, and of one of these types where some are named. */
 export type Recorded = { selection: ReplaySelection; untilTx: string; types?: readonly string[] };

@@ -8,6 +8,7 @@ import {
   runAttributes,
   runSummary,
   searchAttributes,
+  replayWorkflowId,
   subscriptionWorkflowId,
   taskQueues,
   taskWorkflowId,
@@ -32,6 +33,7 @@ describe('names on the wire', () => {
     [probeScheduleId('prb_1'), 'probe-schedule/prb_1'],
     [subscriptionWorkflowId('halo'), 'subscription/halo'],
     [redriveWorkflowId('rdr_1'), 'redrive/rdr_1'],
+    [replayWorkflowId('rpl_1'), 'replay/rpl_1'],
   ])('%s', (made, expected) => {
     expect(made).toBe(expected);
   });
@@ -65,6 +67,7 @@ describe('names on the wire', () => {
         resume: 'resume',
         rewind: 'rewind',
         subscriptionState: 'subscriptionState',
+        replayState: 'replayState',
       },
     });
   });
