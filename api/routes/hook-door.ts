@@ -127,7 +127,10 @@ export function addHookDoor(
       );
     requireOpenType(event.type);
     // Derived, so that a repetition is known as one as long as the log knows the event, also after a restart.
-    const judged = (await schemas.judge())({ ...event, id: derivedId('evt', `hook:${hook.id}|${messageId}`) });
+    const judged = (await schemas.judge())({
+      ...event,
+      id: derivedId('evt', `hook:${hook.id}|${messageId}`),
+    });
     return isRefusal(judged) ? throwRefusal(judged) : judged;
   }
 

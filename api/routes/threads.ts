@@ -37,7 +37,7 @@ const threadSchema = z
 
 const briefSchema = eventSchema
   .omit({ payload: true, metadata: true, path: true, schemaVersion: true, deliverAt: true })
- .openapi('EventInThread');
+  .openapi('EventInThread');
 
 const nodeSchema = z
   .object({

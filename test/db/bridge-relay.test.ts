@@ -41,7 +41,8 @@ beforeAll(async () => {
   });
   await must(b, 'POST', `/v1/hooks/${hook.id}/rotate-secret`, { overlapSeconds: 0, secret: signingSecret });
   // As often as it takes until the other one is back.
-  await a.database.root`update subscriptions set max_attempts = 1000, backoff_ms = 200, max_backoff_ms = 1000 where key = ${key}`;
+  await a.database
+    .root`update subscriptions set max_attempts = 1000, backoff_ms = 200, max_backoff_ms = 1000 where key = ${key}`;
   consumer = consumersOf(a.database, await listenForEvents(a.database.log), key, theHandler());
 });
 
