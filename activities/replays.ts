@@ -13,8 +13,10 @@ import {
 import { getReplay, getReplayTarget } from '../db/replays.ts';
 import { requirePermission } from '../domain/access.ts';
 import { storableText } from '../domain/json.ts';
-import { DomainError, refuse, type Refusal } from '../domain/refusal.ts';
-import { matchesEvent } from '../domain/subscription.ts';
+import type { LoggedEvent } from '../domain/events.ts';
+import { DomainError, isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
+import { routableOf } from '../domain/routable.ts';
+import { reasonAgainst } from '../domain/routing.ts';
 
 export type ReplayActivities = ReturnType<typeof createReplayActivities>;
 
@@ -52,7 +54,10 @@ export function createReplayActivities({ database }: { database: Database }) {
           ),
         );
       const { onlyMatching } = replay;
-      const page = await readPage(log, replay, (event) => !onlyMatching || matchesEvent(target.match, event));
+      const routable = routableOf(target);
+      if (isRefusal(routable)) throw new DomainError(routable);
+      const isMeant = (event: LoggedEvent) => !onlyMatching || reasonAgainst(routable, event) === null;
+      const page = await readPage(log, replay, isMeant);
       if (page === null) return { end: 'behind', at, queued: replay.queued };
       // Where it went on elsewhere in the meantime, the next look says so.
       const isMine = await queuePage(log, replay, page);

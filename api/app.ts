@@ -138,7 +138,7 @@ export function createApp(deps: ApiDeps): Api {
   addSubscriptionActionRoutes(app, deps);
   addReplayRoutes(app, deps);
   addReplayListRoutes(app, deps);
-  addShadowRoute(app, deps, null);
+  addShadowRoute(app, deps);
   addAccessRoutes(app, deps);
   addAuditRoutes(app, deps);
   addHookRoutes(app, deps);

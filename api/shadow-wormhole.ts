@@ -1,26 +1,12 @@
 import { z } from '@hono/zod-openapi';
 import { selectedPages } from '../db/replay-log.ts';
-import type { LoggedEvent } from '../domain/events.ts';
-import type { JsonObject } from '../domain/json.ts';
-import { isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
 import type { ReplaySelection } from '../domain/replay.ts';
 import { diffOutcomes, type Outcome } from '../domain/shadow.ts';
+import { simulateWormhole, wormholeShadowLimits } from '../domain/wormhole-shadow.ts';
 import type { ApiDeps } from './context.ts';
-import { throwRefusal } from './problems.ts';
 import { instant } from './schemas.ts';
 import { cutDiff, diffSchema, mostShadowEvents } from './shadow-views.ts';
-
-/** A rule over the events of a window: what it does with each page, and what is left when the window is over. */
-export type Simulation = { take(events: LoggedEvent[]): Outcome[]; end(): Outcome[] };
-
-/** What wormholes give to a shadow run. `end` is for windows of an aggregation that are still open then. */
-export type WormholeShadow<Rule = unknown> = {
-  /** The stored version of a wormhole; null where there is none. */
-  stored(id: string): Promise<Rule | null>;
-  read(draft: JsonObject): Rule | Refusal;
-  simulateWormhole(rules: Rule[]): Simulation;
-  notReplayable: readonly string[];
-};
+import { tryWormhole, type WormholeDraft } from './wormhole-subject.ts';
 
 export const wormholeShadowSchema = z.object({
   kind: z.literal('wormhole'),
@@ -34,25 +20,21 @@ export const wormholeShadowSchema = z.object({
 const mostOutcomes = 200_000;
 
 /** Runs a draft over a window of the log beside the stored version, or beside nothing. Nothing is written or sent. */
-export async function shadowWormhole<Rule>(
+export async function shadowWormhole(
   deps: ApiDeps,
-  wormholes: WormholeShadow<Rule>,
   asked: {
     window: { from: string; to: string };
     untilTx: string;
     selection: ReplaySelection;
-    wormholeId: string | null;
-    draft: JsonObject | null;
+    wormholeId?: string | undefined;
+    draft?: WormholeDraft | undefined;
   },
 ): Promise<z.infer<typeof wormholeShadowSchema>> {
-  const { window, untilTx, wormholeId, draft } = asked;
-  const stored = wormholeId === null ? null : await wormholes.stored(wormholeId);
-  if (wormholeId !== null && stored === null)
-    throwRefusal(refuse('NOT_FOUND', `There is no wormhole ${wormholeId}.`));
-  const changed = draft === null ? null : wormholes.read(draft);
-  if (isRefusal(changed)) throwRefusal(changed);
-  const before = wormholes.simulateWormhole(stored === null ? [] : [stored]);
-  const after = wormholes.simulateWormhole(changed === null ? [] : [changed]);
+  const { window, untilTx, wormholeId: id, draft } = asked;
+  const stored = id === undefined ? null : (await tryWormhole(deps, { id })).rule;
+  const changed = draft === undefined ? null : (await tryWormhole(deps, { id, draft })).rule;
+  const before = simulateWormhole(stored);
+  const after = simulateWormhole(changed);
   const outcomes = { before: [] as Outcome[], after: [] as Outcome[] };
   let events = 0;
   let isWhole = true;
@@ -63,14 +45,10 @@ export async function shadowWormhole<Rule>(
   )) {
     const kept = page.slice(0, Math.max(0, mostShadowEvents - events));
     events += page.length;
-    outcomes.before.push(...before.take(kept));
-    outcomes.after.push(...after.take(kept));
+    outcomes.before.push(...before(kept));
+    outcomes.after.push(...after(kept));
     isWhole = events <= mostShadowEvents && outcomes.before.length + outcomes.after.length <= mostOutcomes;
     if (!isWhole) break;
-  }
-  if (isWhole) {
-    outcomes.before.push(...before.end());
-    outcomes.after.push(...after.end());
   }
   const notes = isWhole ? [] : [`What comes behind the first ${mostShadowEvents} events of the window.`];
   return {
@@ -79,6 +57,6 @@ export async function shadowWormhole<Rule>(
     events: Math.min(events, mostShadowEvents),
     complete: isWhole,
     outcomes: cutDiff(diffOutcomes(outcomes.before, outcomes.after)),
-    notReplayable: [...wormholes.notReplayable, ...notes],
+    notReplayable: [...wormholeShadowLimits, ...notes],
   };
 }

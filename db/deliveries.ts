@@ -67,12 +67,15 @@ function rowOf(row: QueuedDelivery) {
   };
 }
 
-/** Deletes what ended so many days ago, some at a time. */
+/** Deletes what ended so many days ago, some at a time; what an open dead letter or a running replay needs stays. */
 export async function deleteEndedDeliveries(log: Sql, days: number, limit: number): Promise<number> {
   const rows = await log`
     delete from deliveries where id in (
-      select id from deliveries where ended_at < now() - make_interval(days => ${days}::int)
-      order by ended_at limit ${limit}::int)
+      select d.id from deliveries d
+      where d.ended_at < now() - make_interval(days => ${days}::int)
+        and not exists (select from dead_letters x where x.delivery_id = d.id and x.state = 'open')
+        and not exists (select from replays r where r.id = d.replay_id and r.state = 'running')
+      order by d.ended_at limit ${limit}::int)
     returning id`;
   return rows.length;
 }

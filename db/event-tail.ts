@@ -37,6 +37,12 @@ export async function endOfLog(log: Sql): Promise<Position> {
   return row === undefined ? startOfLog : { tx: row.tx, seq: row.seq };
 }
 
+/** The first transaction that may still be open: all before it have ended, and what they wrote stays as it is. */
+export async function horizonOf(log: Sql): Promise<string> {
+  const [row] = await log<{ tx: string }[]>`select pg_snapshot_xmin(pg_current_snapshot())::text as tx`;
+  return row?.tx ?? '0';
+}
+
 /** How a position that somebody kept lies to the log as it is now. */
 export async function lookAtPosition(
   log: Sql,

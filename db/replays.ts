@@ -4,9 +4,9 @@ import { eventTypes } from '../domain/events.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { replayWorkflowId } from '../domain/names.ts';
 import type { ReplayCounts, ReplaySelection, ReplayState } from '../domain/replay.ts';
-import type { EventMatch } from '../domain/subscription.ts';
 import { change, type ChangeOutcome } from './change.ts';
 import type { Db, Sql } from './client.ts';
+import type { SubscriptionRow } from './subscriptions.ts';
 import { replays, subscriptions } from './schema/index.ts';
 
 export type ReplayRow = typeof replays.$inferSelect;
@@ -16,13 +16,13 @@ export async function getReplay(db: Db, id: string): Promise<ReplayRow | null> {
   return row ?? null;
 }
 
-export type ReplayTarget = { key: string; enabled: boolean; match: EventMatch };
+export type ReplayTarget = Pick<SubscriptionRow, 'key' | 'enabled' | 'match' | 'strategy'>;
 
 /** The subscription that a replay is for. */
 export async function getReplayTarget(db: Db, key: string): Promise<ReplayTarget | null> {
-  const { enabled, match } = subscriptions;
+  const { enabled, match, strategy } = subscriptions;
   const [row] = await db
-    .select({ key: subscriptions.key, enabled, match })
+    .select({ key: subscriptions.key, enabled, match, strategy })
     .from(subscriptions)
     .where(eq(subscriptions.key, key));
   return row ?? null;

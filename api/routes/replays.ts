@@ -1,11 +1,11 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { endOfLog } from '../../db/event-tail.ts';
+import { horizonOf } from '../../db/event-tail.ts';
 import { derivedId, digest, newId } from '../../db/ids.ts';
 import { countSelected, selectedPages } from '../../db/replay-log.ts';
 import { countDeliveries, createReplay, getReplay, getReplayTarget, noCounts } from '../../db/replays.ts';
 import type { ReplayRow, ReplayTarget } from '../../db/replays.ts';
 import { requirePermission } from '../../domain/access.ts';
-import { refuse } from '../../domain/refusal.ts';
+import { isRefusal, refuse } from '../../domain/refusal.ts';
 import {
   checkSelection,
   defaultReplayMaximum,
@@ -14,7 +14,8 @@ import {
   mostReplayPerMinute,
   replayText,
 } from '../../domain/replay.ts';
-import { matchesEvent } from '../../domain/subscription.ts';
+import { routableOf } from '../../domain/routable.ts';
+import { reasonAgainst } from '../../domain/routing.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { askerOf } from '../decide.ts';
@@ -112,13 +113,15 @@ export function addReplayRoutes(app: Api, deps: ApiDeps): void {
 
   async function preview(said: ReplayInput, target: ReplayTarget) {
     const select = toSelection(said.select);
-    const { tx } = await endOfLog(log);
+    const tx = await horizonOf(log);
     const recorded = { selection: select, untilTx: tx };
     const found = await countSelected(log, recorded, said.maximum);
     let matching = said.onlyMatching ? 0 : null;
+    const routable = routableOf(target);
+    if (isRefusal(routable)) throwRefusal(routable);
     if (matching !== null)
       for await (const page of selectedPages(log, recorded, said.maximum))
-        matching += page.filter((event) => matchesEvent(target.match, event)).length;
+        matching += page.filter((event) => reasonAgainst(routable, event) === null).length;
     const of = digest(replayText({ ...said, select }));
     return {
       ...{ preview: true as const, subscription: said.subscription, ...found, matching },
@@ -130,7 +133,7 @@ export function addReplayRoutes(app: Api, deps: ApiDeps): void {
   async function untilOf(said: ReplayInput): Promise<{ untilTx?: string }> {
     const token = decodeCursor(said.selection, selectionToken);
     if (token === null) return {};
-    if (BigInt(token.tx) > BigInt((await endOfLog(log)).tx))
+    if (BigInt(token.tx) > BigInt(await horizonOf(log)))
       throwRefusal(refuse('INVALID', 'selection: no preview of this log answered this; ask for one first.'));
     if (token.of !== digest(replayText({ ...said, select: toSelection(said.select) })))
       throwRefusal(
@@ -156,7 +159,7 @@ export function addReplayRoutes(app: Api, deps: ApiDeps): void {
     const key = c.req.valid('header')['idempotency-key'];
     const id = key === undefined ? newId('rpl') : derivedId('rpl', `${principal.id}|${key}`);
     const until = await untilOf(said);
-    const recorded = { selection: select, untilTx: until.untilTx ?? (await endOfLog(log)).tx };
+    const recorded = { selection: select, untilTx: until.untilTx ?? (await horizonOf(log)) };
     const { more } = await countSelected(log, recorded, said.maximum);
     if (more)
       throwRefusal(

@@ -1,5 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { endOfLog } from '../../db/event-tail.ts';
+import { horizonOf } from '../../db/event-tail.ts';
 import { isClosed } from '../../db/replay-log.ts';
 import { type Permission, requirePermission } from '../../domain/access.ts';
 import { refuse } from '../../domain/refusal.ts';
@@ -8,9 +8,10 @@ import { guard } from '../auth.ts';
 import type { Api, ApiContext, ApiDeps } from '../context.ts';
 import { throwRefusal } from '../problems.ts';
 import { selectionShape, toSelection } from '../replay-views.ts';
-import { answer, body, idParams, jsonObject } from '../schemas.ts';
+import { answer, body, idParams } from '../schemas.ts';
 import { haloRuleInput, haloShadowSchema, shadowHalo } from '../shadow-halo.ts';
-import { shadowWormhole, type WormholeShadow, wormholeShadowSchema } from '../shadow-wormhole.ts';
+import { shadowWormhole, wormholeShadowSchema } from '../shadow-wormhole.ts';
+import { wormholeInput } from './wormhole-input.ts';
 
 const time = z.iso.datetime({ offset: true });
 const window = { from: time, to: time };
@@ -22,13 +23,13 @@ const haloInput = z.strictObject({
   present: haloRuleInput.default({}),
 });
 const { from: _from, to: _to, ...narrowing } = selectionShape;
-const wormholeInput = z
+const changedWormhole = z
   .strictObject({
     kind: z.literal('wormhole'),
     ...window,
     select: z.strictObject(narrowing).default({}),
     wormholeId: idParams.shape.id.optional(),
-    draft: jsonObject.optional(),
+    draft: wormholeInput.optional(),
   })
   .refine(({ wormholeId, draft }) => wormholeId !== undefined || draft !== undefined, {
     message: 'must have a draft, or the wormholeId of a stored wormhole, or both to compare them',
@@ -37,8 +38,7 @@ const wormholeInput = z
 const summary =
   'Runs a changed rule over a window of the log and says what it would propose and what not; writes and sends nothing';
 
-/** The shadow route; a changed wormhole can be tried once `wormholes` is there. */
-export function addShadowRoute(app: Api, deps: ApiDeps, wormholes: WormholeShadow | null): void {
+export function addShadowRoute(app: Api, deps: ApiDeps): void {
   const { log } = deps.database;
   const described = {
     method: 'post' as const,
@@ -64,7 +64,7 @@ export function addShadowRoute(app: Api, deps: ApiDeps, wormholes: WormholeShado
           `A transaction that began before ${asked.to} is still open and may add to this window. Try again in a moment, or end the window earlier.`,
         ),
       );
-    return { window: { from: asked.from, to: asked.to }, untilTx: (await endOfLog(log)).tx };
+    return { window: { from: asked.from, to: asked.to }, untilTx: await horizonOf(log) };
   }
 
   const runHalo = async (c: ApiContext, said: z.infer<typeof haloInput>) =>
@@ -73,25 +73,16 @@ export function addShadowRoute(app: Api, deps: ApiDeps, wormholes: WormholeShado
       ...{ rule: said.rule, present: said.present },
     });
 
-  if (wormholes === null) {
-    const route = createRoute({
-      ...described,
-      request: { body: body(haloInput) },
-      responses: { 200: answer('What would differ.', haloShadowSchema) },
-    });
-    app.openapi(route, async (c) => c.json(await runHalo(c, c.req.valid('json')), 200));
-    return;
-  }
   const route = createRoute({
     ...described,
-    request: { body: body(z.union([haloInput, wormholeInput])) },
+    request: { body: body(z.discriminatedUnion('kind', [haloInput, changedWormhole])) },
     responses: { 200: answer('What would differ.', z.union([haloShadowSchema, wormholeShadowSchema])) },
   });
   app.openapi(route, async (c) => {
     const said = c.req.valid('json');
     if (said.kind === 'halo') return c.json(await runHalo(c, said), 200);
-    const { wormholeId = null, draft = null } = said;
+    const { wormholeId, draft } = said;
     const asked = { ...(await checked(c, said, ['events:read'])), selection: toSelection(said.select) };
-    return c.json(await shadowWormhole(deps, wormholes, { ...asked, wormholeId, draft }), 200);
+    return c.json(await shadowWormhole(deps, { ...asked, wormholeId, draft }), 200);
   });
 }

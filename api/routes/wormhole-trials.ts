@@ -5,27 +5,26 @@ import { holdOn } from '../../db/kill-switch.ts';
 import { getLoggedEvent, recordedEvents } from '../../db/recorded-events.ts';
 import { findOpenTask } from '../../db/task-fold.ts';
 import { resultsOf } from '../../db/wormhole-results.ts';
-import { findWormhole, noteBackTest } from '../../db/wormholes.ts';
+import { noteBackTest } from '../../db/wormholes.ts';
 import { requirePermission } from '../../domain/access.ts';
 import { defaultPriority, eventInputSchema, isAtLeast, type LoggedEvent } from '../../domain/events.ts';
-import { isRefusal, refuse } from '../../domain/refusal.ts';
+import { refuse } from '../../domain/refusal.ts';
 import { matchesType } from '../../domain/subscription.ts';
 import { risks } from '../../domain/task.ts';
-import { compileRule, type Rule, wormholeOutcomes } from '../../domain/wormhole.ts';
+import { wormholeOutcomes } from '../../domain/wormhole.ts';
 import {
   createBackTest,
   testChanges,
   testedOutcomes,
   wormholeTestLimits,
 } from '../../domain/wormhole-backtest.ts';
-import { checkWormhole } from '../../domain/wormhole-check.ts';
 import { describePlan, type Effect, planEvent } from '../../domain/wormhole-effect.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiContext, ApiDeps } from '../context.ts';
 import { throwRefusal } from '../problems.ts';
 import { answer, anyObject, body, idParams, instant, jsonObject } from '../schemas.ts';
-import { partsOf, wormholeInput } from './wormhole-input.ts';
-import { requireWormhole } from './wormholes.ts';
+import { tryWormhole } from '../wormhole-subject.ts';
+import { wormholeInput } from './wormhole-input.ts';
 
 const mostEvents = 10_000;
 
@@ -149,31 +148,8 @@ const backTest = createRoute({
   },
 });
 
-type Subject = { id?: string | undefined; draft?: z.infer<typeof wormholeInput> | undefined };
-/** `stored` is the wormhole that a draft of its name would become the next version of. */
-type Tried = { rule: Rule; stored: { id: string; version: number; enabled: boolean } | null };
-
 export function addWormholeTrialRoutes(app: Api, deps: ApiDeps): void {
   const { db, log } = deps.database;
-
-  async function tried({ id, draft }: Subject): Promise<Tried> {
-    if (id !== undefined) {
-      const row = await requireWormhole(deps, id);
-      return { rule: ruleOf(row), stored: row };
-    }
-    if (draft === undefined) throw new Error('the shape asks for a draft where no id is given');
-    const stored = await findWormhole(db, draft.name);
-    const { action } = partsOf(draft.action);
-    const identity = { id: stored?.id ?? 'draft', version: (stored?.version ?? 0) + 1 };
-    return { rule: ruleOf({ ...draft, ...identity, action }), stored };
-  }
-
-  function ruleOf(wormhole: Rule['wormhole']): Rule {
-    const refusal = checkWormhole(wormhole);
-    if (refusal !== null) throwRefusal(refusal);
-    const rule = compileRule(wormhole);
-    return isRefusal(rule) ? throwRefusal(rule) : rule;
-  }
 
   function requireEvents(c: ApiContext): void {
     const missing = requirePermission(c.get('principal'), 'events:read');
@@ -213,7 +189,7 @@ export function addWormholeTrialRoutes(app: Api, deps: ApiDeps): void {
   app.openapi(dryRun, async (c) => {
     const given = c.req.valid('json');
     requireEvents(c);
-    const { rule, stored } = await tried(given);
+    const { rule, stored } = await tryWormhole(deps, given);
     const plan = planEvent(rule, await eventOf(given));
     const said = describePlan(plan);
     return c.json(
@@ -233,7 +209,7 @@ export function addWormholeTrialRoutes(app: Api, deps: ApiDeps): void {
   app.openapi(backTest, async (c) => {
     const { from, to, last, ...given } = c.req.valid('json');
     requireEvents(c);
-    const { rule, stored } = await tried(given);
+    const { rule, stored } = await tryWormhole(deps, given);
     const isWindow = from !== undefined || to !== undefined;
     const window = {
       from: from === undefined ? null : new Date(from),

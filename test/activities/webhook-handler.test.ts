@@ -74,6 +74,7 @@ describe('an event that goes out', () => {
       ...{
         correlationId: null,
         causationId: null,
+        path: event.path,
         occurredAt: event.occurredAt,
         recordedAt: event.recordedAt,
       },

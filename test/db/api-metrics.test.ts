@@ -26,10 +26,11 @@ type Sample = { name: string; labels: Record<string, string>; value: number };
 
 /** Reads the text format as Prometheus does; a line that is none of it throws. */
 function parse(text: string): Sample[] {
+  // prom-client writes Nan where others write NaN; Prometheus takes both.
   return text.split('\n').flatMap((line) => {
     if (line === '' || /^# (?:HELP|TYPE) [a-zA-Z_:][\w:]* .+$/.test(line)) return [];
     const [, name = '', inside = '', value = ''] =
-      /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (-?[\d.e+-]+|NaN|[+-]Inf)$/.exec(line) ??
+      /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (-?[\d.e+-]+|NaN|Nan|[+-]Inf)$/.exec(line) ??
       raise(`no line of the text format: ${line}`);
     const labels = [...inside.matchAll(/([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)",?/g)];
     expect(labels.map(([whole]) => whole).join('')).toBe(inside);

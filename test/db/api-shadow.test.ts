@@ -1,16 +1,10 @@
-import { OpenAPIHono } from '@hono/zod-openapi';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { ApiEnv } from '../../api/context.ts';
-import { addShadowRoute } from '../../api/routes/shadow.ts';
-import { shadowWormhole, type WormholeShadow } from '../../api/shadow-wormhole.ts';
 import { appendEvents } from '../../db/events.ts';
-import { endOfLog } from '../../db/event-tail.ts';
 import { newId } from '../../db/ids.ts';
 import { isClosed } from '../../db/replay-log.ts';
 import { createProbe, getProbe, recordProbeResult } from '../../db/probes.ts';
-import type { LoggedEvent } from '../../domain/events.ts';
-import { refuse } from '../../domain/refusal.ts';
-import { createTestApi, keysOf, type TestApi } from '../support/api.ts';
+import { createTestApi, keysOf, type TestApi, type Untyped } from '../support/api.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
 import { aTask } from '../support/factories.ts';
 import { eventually } from './eventually.ts';
@@ -43,8 +37,11 @@ async function probed(id: string, status: number, latencyMs = 10): Promise<void>
   });
 }
 
+/** A moment that nothing before or after it shares. */
 const clock = async (): Promise<string> => {
+  await sleep(5);
   const [row] = await database.root<{ now: Date }[]>`select now() as now`;
+  await sleep(5);
   return row?.now.toISOString() ?? '';
 };
 
@@ -165,63 +162,63 @@ describe('a changed HALO rule', () => {
 });
 
 describe('a changed wormhole', () => {
-  type Rule = { per: 'event' | 'source' };
-  /** Says one thing for each event, or for each source once the window is over. */
-  const wormholes: WormholeShadow<Rule> = {
-    stored: (id) => Promise.resolve(id === 'wrm_1' ? { per: 'source' } : null),
-    read: (draft) => (draft.per === 'event' ? { per: 'event' } : refuse('INVALID', 'draft.per: event')),
-    notReplayable: ['nothing'],
-    simulateWormhole(rules) {
-      const sources = new Set<string>();
-      const outcome = (key: string, eventIds: string[] = []) => ({
-        key,
-        kind: 'log' as const,
-        title: key,
-        eventIds,
-      });
-      return {
-        take(events: LoggedEvent[]) {
-          for (const { sourceId } of events) sources.add(sourceId);
-          return rules.some(({ per }) => per === 'event') ? events.map(({ id }) => outcome(id, [id])) : [];
-        },
-        end: () =>
-          rules.some(({ per }) => per === 'source')
-            ? [...sources].sort().map((source) => outcome(source))
-            : [],
-      };
+  const match = { types: ['api.endpoint.*'], minSeverity: 'info', excludeSourceTypes: [] };
+  const draft = {
+    name: 'shadowed',
+    match,
+    action: {
+      kind: 'create-task',
+      task: {
+        ...{ type: 'wormhole.suggested', title: 'Look at {source.id}', target: 'probe:{source.id}' },
+        targetRole: 'DeployKeeper',
+      },
     },
   };
-  async function run(given: { wormholeId: string | null; draft: { per: string } | null }) {
-    await eventually(() => isClosed(database.log, window)).toBe(true);
-    return shadowWormhole(api.deps, wormholes, {
-      ...{ window, untilTx: (await endOfLog(database.log)).tx, selection: { type: 'api.endpoint.*' } },
-      ...given,
+  const shadow = (body: object) =>
+    api.call('POST', '/v1/replays/shadow', {
+      as: keys.operator,
+      body: { kind: 'wormhole', ...window, ...body },
     });
+
+  async function run(given: object): Promise<Untyped> {
+    await eventually(() => isClosed(database.log, window)).toBe(true);
+    const { status, body } = await shadow(given);
+    expect(body).not.toHaveProperty('detail');
+    expect(status).toBe(200);
+    return body;
   }
 
-  test('is compared with the stored one, over the events of the window', async () => {
-    const { outcomes, events } = await run({ wormholeId: 'wrm_1', draft: { per: 'event' } });
-    expect(events).toBe(2);
-    expect(keysIn(outcomes.onlyBefore)).toEqual([probeId, slowId].sort());
-    expect(outcomes.counts).toEqual({ before: 2, after: 2, onlyBefore: 2, onlyAfter: 2, both: 0 });
+  test('is compared with nothing where none is stored', async () => {
+    const { outcomes, events, notReplayable } = await run({ draft });
+    expect(events).toBeGreaterThan(0);
+    expect(outcomes.counts).toMatchObject({ before: 0, both: 0 });
+    expect(outcomes.onlyAfter.map(({ kind }: Untyped) => kind)).toContain('task');
+    expect(notReplayable.length).toBeGreaterThan(0);
   });
 
-  test('is compared with nothing where none is stored', async () => {
-    const { outcomes } = await run({ wormholeId: null, draft: { per: 'event' } });
-    expect(outcomes.counts).toMatchObject({ before: 0, onlyAfter: 2 });
+  test('is compared with the stored one over the same events, and nothing is written', async () => {
+    const made = await api.call('POST', '/v1/wormholes', { as: keys.admin, body: draft });
+    expect(made.status).toBe(201);
+    const { id } = made.body.wormhole;
+    const [before] = await database.root`select count(*)::int as n from tasks`;
+    const same = await run({ wormholeId: id, draft });
+    expect(same.outcomes.counts).toMatchObject({ onlyBefore: 0, onlyAfter: 0 });
+    expect(same.outcomes.counts.both).toBeGreaterThan(0);
+    const quiet = { ...draft, match: { ...match, types: ['nothing.of.it'] } };
+    const changed = await run({ wormholeId: id, draft: quiet });
+    expect(changed.outcomes.counts).toMatchObject({
+      after: 0,
+      both: 0,
+      onlyBefore: same.outcomes.counts.both,
+    });
+    expect(await run({ wormholeId: id, draft: quiet })).toEqual(changed);
+    expect(await database.root`select count(*)::int as n from tasks`).toEqual([before]);
   });
 
   test('is refused where it cannot be read, and where the stored one is unknown', async () => {
-    await expect(run({ wormholeId: null, draft: { per: 'day' } })).rejects.toMatchObject({ code: 'INVALID' });
-    await expect(run({ wormholeId: 'wrm_2', draft: null })).rejects.toMatchObject({ code: 'NOT_FOUND' });
-  });
-
-  test('has its place in the document once wormholes are there', () => {
-    const app = new OpenAPIHono<ApiEnv>();
-    addShadowRoute(app, api.deps, wormholes);
-    const document = JSON.stringify(
-      app.getOpenAPI31Document({ openapi: '3.1.0', info: { title: '', version: '' } }),
-    );
-    expect(document).toContain('"wormholeId"');
+    const broken = { ...draft, match: { ...match, filter: 'payload.total >' } };
+    expect(await shadow({ draft: broken })).toMatchObject({ status: 400 });
+    expect(await shadow({ wormholeId: 'wrm_unknown' })).toMatchObject({ status: 404 });
+    expect(await shadow({})).toMatchObject({ status: 400 });
   });
 });

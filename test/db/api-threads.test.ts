@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { appendEvents } from '../../db/events.ts';
 import { newId } from '../../db/ids.ts';
@@ -31,7 +32,11 @@ async function tell(thread: string, text: string, more: Partial<EventInput> = {}
       ...more,
     };
   });
-  for (const input of inputs) await appendEvents(database.log, [input]);
+  // A millisecond of its own for each: what shares one has no order in time.
+  for (const input of inputs) {
+    await sleep(2);
+    await appendEvents(database.log, [input]);
+  }
 }
 
 const drawn = (nodes: Untyped[], thread: string): string[] =>
