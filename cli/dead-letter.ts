@@ -1,7 +1,7 @@
 import { type Cell, facts, type Output, table } from './output.ts';
 import { duration, instant, linkLine, marked } from './format.ts';
 import { usage } from './problem.ts';
-import type { DeadLetter, DeadLetterWhole, LetterPreview, Redrive, RedriveWhole } from './views.ts';
+import type { DeadLetter, DeadLetterWhole, LetterPreview, Redrive, RedriveWhole } from './bus-views.ts';
 
 /** Options that choose dead letters; a list and a redrive or discard take the same. */
 export const letterFilterArgs = {

@@ -3,7 +3,8 @@ import { CliError, localError } from './problem.ts';
 import { bodyOf, type Session } from './session.ts';
 import { readMessages } from './sse.ts';
 import { pause } from './stop.ts';
-import type { Event, Page } from './views.ts';
+import type { Event } from './bus-views.ts';
+import type { Page } from './views.ts';
 
 const everyMs = 1_000;
 const longestPauseMs = 10_000;

@@ -1,6 +1,6 @@
 import { duration, instant, linkLine } from './format.ts';
 import { facts, type Output, table } from './output.ts';
-import type { Subscription } from './views.ts';
+import type { Subscription } from './bus-views.ts';
 
 /** Where a subscription's events go. */
 export function targetOf({ handler }: Subscription): string {

@@ -1,7 +1,7 @@
 import { visible } from './escape.ts';
 import { marked } from './format.ts';
 import type { Output } from './output.ts';
-import type { ThreadNode } from './views.ts';
+import type { ThreadNode } from './bus-views.ts';
 
 /** Deeper levels stay at this one and say how deep they are: a chain of hundreds would leave the screen. */
 const deepestDrawn = 24;

@@ -6,7 +6,8 @@ import { pathId } from '../ids.ts';
 import { readList, readNumber, readObject } from '../input.ts';
 import { facts, type Output, table } from '../output.ts';
 import { bodyOf, show } from '../session.ts';
-import type { BridgeCluster, BroadcastTarget, Page } from '../views.ts';
+import type { BridgeCluster, BroadcastTarget } from '../bus-views.ts';
+import type { Page } from '../views.ts';
 
 const name = { type: 'positional', required: true, description: 'Cluster' } as const;
 

@@ -13,7 +13,7 @@ import { pathId } from '../ids.ts';
 import { readList, readNumber } from '../input.ts';
 import { usage } from '../problem.ts';
 import { bodyOf, exitFor, type Session, show } from '../session.ts';
-import type { DeadLetter, LetterPreview, Redrive } from '../views.ts';
+import type { DeadLetter, LetterPreview, Redrive } from '../bus-views.ts';
 
 /** Thousands of rows take longer than one. */
 const withinMs = 120_000;

@@ -6,7 +6,8 @@ import { hintMore, instant, marked, pageArgs } from '../format.ts';
 import { pathId } from '../ids.ts';
 import { table } from '../output.ts';
 import { bodyOf, show } from '../session.ts';
-import type { DeadLetter, DeadLetterWhole, LetterHeaps, Page } from '../views.ts';
+import type { DeadLetter, DeadLetterWhole, LetterHeaps } from '../bus-views.ts';
+import type { Page } from '../views.ts';
 import { discardCommand, redriveCommand } from './dead-letter-handle.ts';
 
 const listCommand = command({

@@ -2,7 +2,7 @@ import { command } from '../command.ts';
 import { readNumber } from '../input.ts';
 import { type Cell, facts, type Output, table } from '../output.ts';
 import { bodyOf, show } from '../session.ts';
-import type { EventStats, Percentiles } from '../views.ts';
+import type { EventStats, Percentiles } from '../bus-views.ts';
 import { windowArgs } from './thread.ts';
 
 const share = (value: number): string => `${(value * 100).toFixed(1)} %`;

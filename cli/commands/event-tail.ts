@@ -4,7 +4,7 @@ import { eventFilters, eventQuery } from '../event-filter.ts';
 import { followEvents } from '../follow.ts';
 import { instant } from '../format.ts';
 import { showItem } from '../session.ts';
-import type { Event } from '../views.ts';
+import type { Event } from '../bus-views.ts';
 
 export const tailCommand = command({
   name: 'tail',

@@ -10,7 +10,8 @@ import { readObject } from '../input.ts';
 import { table } from '../output.ts';
 import { usage } from '../problem.ts';
 import { bodyOf, type Session, show, showItem } from '../session.ts';
-import type { Event, Page } from '../views.ts';
+import type { Event } from '../bus-views.ts';
+import type { Page } from '../views.ts';
 import { statsCommand } from './event-stats.ts';
 import { tailCommand } from './event-tail.ts';
 

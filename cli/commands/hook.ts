@@ -5,7 +5,8 @@ import { pathId } from '../ids.ts';
 import { readNumber, readObject, readSecret } from '../input.ts';
 import { facts, type Output, table } from '../output.ts';
 import { bodyOf, show } from '../session.ts';
-import type { Hook, Page } from '../views.ts';
+import type { Hook } from '../bus-views.ts';
+import type { Page } from '../views.ts';
 
 const id = { type: 'positional', required: true, description: 'Hook' } as const;
 const secret = {

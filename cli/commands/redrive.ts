@@ -10,7 +10,8 @@ import { table } from '../output.ts';
 import { CliError } from '../problem.ts';
 import { bodyOf, type Session, show, showItem } from '../session.ts';
 import { pause } from '../stop.ts';
-import type { Page, Redrive, RedriveWhole } from '../views.ts';
+import type { Redrive, RedriveWhole } from '../bus-views.ts';
+import type { Page } from '../views.ts';
 
 const id = { type: 'positional', required: true, description: 'Redrive' } as const;
 const everyMs = 1_000;

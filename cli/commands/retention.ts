@@ -6,7 +6,7 @@ import { readList } from '../input.ts';
 import { facts, type Output, table } from '../output.ts';
 import { usage } from '../problem.ts';
 import { bodyOf, show } from '../session.ts';
-import type { Retention, RetentionPlan, RetentionRule } from '../views-bus.ts';
+import type { Retention, RetentionPlan, RetentionRule } from '../bus-views.ts';
 
 const path = '/v1/retention';
 const rulesArg = {

@@ -7,7 +7,8 @@ import { readNumber, readObject } from '../input.ts';
 import { facts, table } from '../output.ts';
 import { usage } from '../problem.ts';
 import { bodyOf, show } from '../session.ts';
-import type { BackTestedSchema, EventSchema, Page, SchemaVersions } from '../views-bus.ts';
+import type { BackTestedSchema, EventSchema, SchemaVersions } from '../bus-views.ts';
+import type { Page } from '../views.ts';
 
 const type = { type: 'positional', required: true, description: 'Event type' } as const;
 const schema = {

@@ -5,7 +5,7 @@ import { readList, readNumber, readObject } from '../input.ts';
 import { facts } from '../output.ts';
 import { bodyOf, show } from '../session.ts';
 import { describeSubscription } from '../subscription.ts';
-import type { Subscription } from '../views.ts';
+import type { Subscription } from '../bus-views.ts';
 
 const key = { type: 'positional', required: true, description: 'Subscription' } as const;
 

@@ -7,7 +7,8 @@ import { readNumber } from '../input.ts';
 import { facts, table } from '../output.ts';
 import { bodyOf, type Session, show } from '../session.ts';
 import { backlogOf, describeSubscription, targetOf } from '../subscription.ts';
-import type { Page, Subscription, SubscriptionAnswer, SubscriptionTest } from '../views.ts';
+import type { Subscription, SubscriptionAnswer, SubscriptionTest } from '../bus-views.ts';
+import type { Page } from '../views.ts';
 import { changeCommand, createCommand } from './subscription-change.ts';
 
 const key = { type: 'positional', required: true, description: 'Subscription' } as const;

@@ -8,7 +8,8 @@ import { readNumber } from '../input.ts';
 import { facts, table } from '../output.ts';
 import { bodyOf, show } from '../session.ts';
 import { threadTree } from '../thread-tree.ts';
-import type { EventChain, Page, Thread, ThreadNode } from '../views.ts';
+import type { EventChain, Thread, ThreadNode } from '../bus-views.ts';
+import type { Page } from '../views.ts';
 
 export const windowArgs = {
   from: { type: 'string', valueHint: 'TIME', description: 'ISO time; a day before --to unless given' },

@@ -5,7 +5,8 @@ import { pathId } from '../ids.ts';
 import { readNumber, readObjectFile } from '../input.ts';
 import { facts, type Output, table } from '../output.ts';
 import { bodyOf, type Session, show } from '../session.ts';
-import type { Page, Wormhole, WormholeBackTest, WormholeDryRun, WormholeResult } from '../views.ts';
+import type { Wormhole, WormholeBackTest, WormholeDryRun, WormholeResult } from '../bus-views.ts';
+import type { Page } from '../views.ts';
 
 const id = { type: 'positional', required: true, description: 'Wormhole, by id or name' } as const;
 const fileText = 'JSON of name, match, action, description, maxHops; - reads stdin';
