@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createWebhookHandler } from '../../activities/webhook-handler.ts';
 import { readAfter } from '../../db/events.ts';
 import { createInstallation } from '../../db/installation.ts';
@@ -10,7 +10,7 @@ import type { LoggedEvent } from '../../domain/events.ts';
 import { listenForEvents } from '../../db/wakeups.ts';
 import type { Untyped } from '../support/api.ts';
 import { type ApiProcess, startApiProcess } from '../support/api-process.ts';
-import { consumersOf } from '../support/consumers.ts';
+import { type Consumer, consumersOf } from '../support/consumers.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { signedHeaders } from '../support/signed.ts';
 import { eventually } from './eventually.ts';
@@ -20,7 +20,8 @@ type Side = { database: TestDatabase; api: ApiProcess };
 let a: Side;
 let b: Side;
 const key = clusterSubscription('b');
-let consumer: ReturnType<typeof consumersOf>;
+let consumers: ReturnType<typeof consumersOf>;
+let consumer: Consumer | null = null;
 
 async function aSide(): Promise<Side> {
   const database = await openTestDatabase();
@@ -43,7 +44,12 @@ beforeAll(async () => {
   // As often as it takes until the other one is back.
   await a.database
     .root`update subscriptions set max_attempts = 1000, backoff_ms = 200, max_backoff_ms = 1000 where key = ${key}`;
-  consumer = consumersOf(a.database, await listenForEvents(a.database.log), key, theHandler());
+  consumers = consumersOf(a.database, await listenForEvents(a.database.log), key, theHandler());
+});
+
+afterAll(async () => {
+  await consumer?.stop();
+  await Promise.all([a.api.stop(), b.api.stop()]);
 });
 
 /** The worker's own handler and consumer, which sign with the secret of this side and post to the other. */
@@ -81,7 +87,7 @@ describe('a broadcast from one DreamNet to another', { timeout: 180_000 }, () =>
     expect(await breathOf()).toMatchObject({ state: 'open', backlog: 1 });
     const event = await sent(clusters[0].eventId);
     for (let at = 0; at < 3; at += 1) expect(await deliver(event)).toEqual(nothingFailed);
-    consumer.start();
+    consumer = consumers.start();
     await eventually(async () => (await breathOf()).backlog).toBe(0);
     const path = [
       await createInstallation(a.database.db).place(),

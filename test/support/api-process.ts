@@ -4,7 +4,6 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll } from 'vitest';
 import { createSecrets } from '../../stack/secrets.ts';
 import type { TestDatabase } from './database.ts';
 
@@ -17,11 +16,13 @@ export type ApiProcess = {
   kill: () => Promise<void>;
   /** Starts it again at the same address. */
   restart: () => Promise<void>;
+  /** Ends it and removes its files; whoever started it calls this. */
+  stop: () => Promise<void>;
   agentRoot: string;
   secretBoxKey: string;
 };
 
-/** The API as a process of its own over a database, with secrets of its own; ended after the test file. */
+/** The API as a process of its own over a database, with secrets of its own. */
 export async function startApiProcess(database: TestDatabase): Promise<ApiProcess> {
   const dataDir = mkdtempSync(join(tmpdir(), 'dreamnet-test-stack-'));
   const secrets = createSecrets(dataDir);
@@ -62,10 +63,6 @@ export async function startApiProcess(database: TestDatabase): Promise<ApiProces
     await gone;
   }
 
-  afterAll(async () => {
-    await kill();
-    rmSync(dataDir, { recursive: true, force: true });
-  });
   await start();
   return {
     url: () => `http://127.0.0.1:${port}`,
@@ -80,6 +77,10 @@ export async function startApiProcess(database: TestDatabase): Promise<ApiProces
     },
     kill,
     restart: start,
+    async stop() {
+      await kill();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
     agentRoot: readFileSync(secrets.agentRoot, 'utf8').trim(),
     secretBoxKey: readFileSync(secrets.secretBoxKey, 'utf8'),
   };

@@ -25,7 +25,7 @@ export async function startSecondApi(stack: TestStack, more: Record<string, stri
       ...more,
     },
   });
-  afterAll(() => void second.kill('SIGTERM'));
+  afterAll(() => void second.kill('SIGKILL'));
   const [said] = (await once(createInterface(second.stdout), 'line')) as [string];
   return `http://127.0.0.1:${(JSON.parse(said) as { port: number }).port}`;
 }
