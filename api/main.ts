@@ -159,6 +159,11 @@ async function end(signal: string): Promise<void> {
   });
   clearTimeout(tooLong);
   clearInterval(sweep);
+  // A record that is away answers nothing, and nobody shall wait for it for ever.
+  setTimeout(() => {
+    log.warn('the record did not answer in time; what was left to write is given up');
+    process.exit(0);
+  }, finishWithinMs);
   await upkeep.stop();
   await refusals.flush();
   await Promise.allSettled([database.close(), connection.close()]);

@@ -11,6 +11,7 @@ import { prepareFirstStart } from '../../api/first-start.ts';
 import { parseKey } from '../../domain/key.ts';
 import { createSecrets, type SecretPaths } from '../../stack/secrets.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { aDoor } from '../support/door.ts';
 import { follow } from '../support/event-stream.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -74,6 +75,17 @@ async function portOf(started: Started): Promise<number> {
 const keyFile = (name: string): string => join(dataDir, 'keys', `${name}.key`);
 
 describe('the API process', () => {
+  test('ends on SIGTERM although the database is gone', async () => {
+    const door = await aDoor(database.url);
+    const started = startApi({ DATABASE_URL: door.url });
+    const base = `http://127.0.0.1:${await portOf(started)}`;
+    await door.shut();
+    expect((await fetch(`${base}/v1/status`)).status).toBe(401);
+    started.child.kill('SIGTERM');
+    expect(await started.exited).toBe(0);
+    await door.close();
+  });
+
   test('starts while Temporal is down, says so in one line, and its first keys open the door', async () => {
     const started = startApi();
     const base = `http://127.0.0.1:${await portOf(started)}`;

@@ -31,6 +31,7 @@ export async function aDoor(databaseUrl: string) {
     if (proxy.listening) await shut();
   }
   return {
+    url: url.href,
     through,
     cut,
     shut,
