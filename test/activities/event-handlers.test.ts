@@ -25,7 +25,12 @@ const deliveryOf = (event: Delivery['event']): Delivery => ({ event, part: '', a
 
 function handlers(runs: Partial<Parameters<typeof createHandlers>[0]['runs']> = {}) {
   return createHandlers({
-    ...{ database, client: { options: { namespace: 'default' } } as never, agentRoot: 'root', secretBox: {} as never },
+    ...{
+      database,
+      client: { options: { namespace: 'default' } } as never,
+      agentRoot: 'root',
+      secretBox: {} as never,
+    },
     runs: {
       triggerHalo: () => Promise.resolve(),
       startNotification: () => Promise.resolve(),

@@ -116,7 +116,7 @@ describe('addresses that are not public', () => {
     },
   );
 
-  test('none of these was ever connected to', () => {
+  test('none of these was ever connected to (TRUST 4.40)', () => {
     expect(hits).toEqual([]);
   });
 

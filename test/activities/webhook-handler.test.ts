@@ -179,7 +179,7 @@ describe('an answer', () => {
     ]);
   });
 
-  test('without end is cut, and its status counts', async () => {
+  test('without end is cut, and its status counts (TRUST 4.43)', async () => {
     await subscribe();
     receiver.next.push((response) => {
       response.writeHead(200);
@@ -231,7 +231,7 @@ describe('the guard', () => {
     },
   );
 
-  test('a name that turns to a private address is refused at the connection', async () => {
+  test('a name that turns to a private address is refused at the connection (TRUST 4.41)', async () => {
     let connections = 0;
     const inside = createServer(() => undefined).on('connection', () => (connections += 1));
     await new Promise<void>((resolve) => inside.listen(0, '127.0.0.1', resolve));
