@@ -25,15 +25,20 @@ type Request = { action: 'pause' | 'resume' | 'rewind'; requestId: string; opKey
 /** A record that knows one request of each kind; consumers work until the record says otherwise. */
 function aRecord(consumers: number) {
   const state = { paused: false, off: false, rewinds: 0, started: [] as number[], asked: [] as Request[] };
+  /** The first input of each activity. */
+  const inputs: Record<string, unknown> = {};
   const wait = () => new Promise((resolve) => setTimeout(resolve, 20));
   return {
     state,
+    inputs,
     activities: {
-      readSubscription: () => ({
-        status: state.off ? 'switched-off' : state.paused ? 'paused' : 'running',
-        consumers,
-      }),
-      consumeEvents: async ({ consumer }: { consumer: number }): Promise<object> => {
+      readSubscription: (input: { key: string }) => {
+        inputs.readSubscription ??= input;
+        return { status: state.off ? 'switched-off' : state.paused ? 'paused' : 'running', consumers };
+      },
+      consumeEvents: async (input: { key: string; consumer: number }): Promise<object> => {
+        inputs.consumeEvents ??= input;
+        const { consumer } = input;
         state.started.push(consumer);
         const { rewinds } = state;
         let ended: Ended | null = null;
@@ -46,6 +51,7 @@ function aRecord(consumers: number) {
         return { ended, delivered: 5, failed: 1 };
       },
       applySubscriptionRequest: (request: Request) => {
+        inputs.applySubscriptionRequest ??= request;
         state.asked.push(request);
         if (request.requestId !== `dec_${request.action}`)
           return { accepted: false, refused: 'FORBIDDEN', message: 'There is no such request.' };
@@ -123,5 +129,20 @@ describe('the run of a subscription', () => {
       expect(new Set(record.state.asked.map(({ opKey }) => opKey)).size).toBe(3);
       expect(await stateOf(handle)).toMatchObject({ state: 'running', consumers: 1, turns: 0 });
     });
+  });
+
+  test('activity inputs are the golden ones', async () => {
+    const record = aRecord(1);
+    let names = ['', ''];
+    await play(record, async (handle) => {
+      const { workflowId, runId } = await handle.describe();
+      names = [workflowId.replace('subscription/', ''), runId];
+      await eventually(() => record.state.started.length).toBe(1);
+      await handle.signal(pauseSignal, { requestId: 'dec_pause' });
+      await eventually(() => record.state.asked.length).toBe(1);
+    });
+    const [key = '', runId = ''] = names;
+    const text = JSON.stringify(record.inputs, null, 2).replaceAll(key, 'KEY').replaceAll(runId, 'RUN');
+    await expect(`${text}\n`).toMatchFileSnapshot('golden/subscription.paused.json');
   });
 });
