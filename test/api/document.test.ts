@@ -40,7 +40,7 @@ describe('the document', () => {
     const open: string[] = [];
     for (const { name, operation } of operations) {
       const schema = operation.requestBody?.content?.['application/json']?.schema as Untyped;
-      for (const each of schema === undefined ? [] : (schema.anyOf ?? [schema])) {
+      for (const each of schema === undefined ? [] : (schema.oneOf ?? schema.anyOf ?? [schema])) {
         const object = each.type === 'array' ? each.items : each;
         if (object.additionalProperties !== false) open.push(name);
       }

@@ -99,6 +99,7 @@ describe('the run of a subscription', () => {
   test('is paused and resumed by requests that are on record, and shows it', async () => {
     const record = aRecord(1);
     await play(record, async (handle) => {
+      await eventually(() => record.state.started.length).toBe(1);
       await handle.signal(pauseSignal, { requestId: 'dec_pause' });
       await eventually(async () => (await stateOf(handle)).state).toBe('paused');
       expect(await stateOf(handle)).toMatchObject({ consumers: 0, delivered: 5, failed: 1 });
