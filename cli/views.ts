@@ -1,6 +1,5 @@
 import type { AgentState } from '../domain/agent.ts';
 import type { ApprovalKind, ApprovalState, Decision, Finding, Vote } from '../domain/approval.ts';
-import type { DeliveryState } from '../domain/delivery.ts';
 import type { CycleMode, CycleState } from '../domain/halo.ts';
 import type { SwitchLevel, SwitchState } from '../domain/kill-switch.ts';
 import type { Approvers, PolicyMatch, PolicyRule } from '../domain/policy.ts';

@@ -150,7 +150,7 @@ const results = createRoute({
   },
 });
 
-export async function requireWormhole(deps: ApiDeps, idOrName: string): Promise<WormholeRow> {
+async function requireWormhole(deps: ApiDeps, idOrName: string): Promise<WormholeRow> {
   return (
     (await findWormhole(deps.database.db, idOrName)) ??
     throwRefusal(refuse('NOT_FOUND', `There is no wormhole ${idOrName}.`))
