@@ -1,5 +1,5 @@
 import { isForEveryone } from './channel.ts';
-import { type LoggedEvent, type Severity } from './events.ts';
+import type { LoggedEvent, Severity } from './events.ts';
 import type { Json } from './json.ts';
 import { type Wording, wordings } from './notification-words.ts';
 import { redactText } from './redact.ts';
