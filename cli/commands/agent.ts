@@ -2,10 +2,10 @@ import type { CommandDef } from 'citty';
 import { executors, taskRoles } from '../../domain/task.ts';
 import { command } from '../command.ts';
 import { hintMore, instant, marked, pageArgs } from '../format.ts';
-import { pathId } from '../ids.ts';
 import { readList, readObject } from '../input.ts';
 import { facts, type Output, table } from '../output.ts';
 import { bodyOf, show } from '../session.ts';
+import { switchCommands } from '../switch-commands.ts';
 import type { Agent, Page } from '../views.ts';
 
 const listCommand = command({
@@ -84,22 +84,12 @@ function describeAgent(out: Output, agent: Agent): string[] {
   ]);
 }
 
-function switchCommand(name: 'enable' | 'disable', about: string): CommandDef {
-  return command({
-    name,
-    about,
-    args: { id: { type: 'positional', required: true, description: 'Agent' } },
-    run: async (session, { id }) => {
-      const reply = await session.api.post(`/v1/agents/${pathId(id)}/${name}`, {});
-      show(session, reply, () => describeAgent(session.out, bodyOf<Agent>(reply)));
-      return 'ok';
-    },
-  });
-}
-
 export const agentCommands: Record<string, CommandDef> = {
   list: listCommand,
   register: registerCommand,
-  enable: switchCommand('enable', 'Let an agent take tasks again'),
-  disable: switchCommand('disable', 'Give an agent no more tasks'),
+  ...switchCommands({
+    ...{ path: '/v1/agents', word: { id: { type: 'positional', required: true, description: 'Agent' } } },
+    about: { enable: 'Let an agent take tasks again', disable: 'Give an agent no more tasks' },
+    lines: (session, reply) => describeAgent(session.out, bodyOf<Agent>(reply)),
+  }),
 };

@@ -6,6 +6,7 @@ import { pathId } from '../ids.ts';
 import { readList, readNumber, readObject } from '../input.ts';
 import { facts, type Output, table } from '../output.ts';
 import { bodyOf, show } from '../session.ts';
+import { switchCommands } from '../switch-commands.ts';
 import type { BridgeCluster, BroadcastTarget } from '../bus-views.ts';
 import type { Page } from '../views.ts';
 
@@ -89,19 +90,6 @@ const removeCommand = command({
   },
 });
 
-function switchCommand(action: 'enable' | 'disable', about: string): CommandDef {
-  return command({
-    name: action,
-    about,
-    args: { name },
-    run: async (session, args) => {
-      const reply = await session.api.post(`/v1/bridge/clusters/${pathId(args.name)}/${action}`, {});
-      show(session, reply, () => describeCluster(session.out, bodyOf<BridgeCluster>(reply)));
-      return 'ok';
-    },
-  });
-}
-
 const broadcastCommand = command({
   name: 'broadcast',
   about: 'Send one event to several clusters',
@@ -140,7 +128,10 @@ export const bridgeCommands: Record<string, CommandDef> = {
   list: listCommand,
   add: addCommand,
   remove: removeCommand,
-  enable: switchCommand('enable', 'Switch a cluster on'),
-  disable: switchCommand('disable', 'Switch it off: nothing more goes there'),
+  ...switchCommands({
+    ...{ path: '/v1/bridge/clusters', word: { name } },
+    about: { enable: 'Switch a cluster on', disable: 'Switch it off: nothing more goes there' },
+    lines: (session, reply) => describeCluster(session.out, bodyOf<BridgeCluster>(reply)),
+  }),
   broadcast: broadcastCommand,
 };

@@ -6,6 +6,7 @@ import { pathId } from '../ids.ts';
 import { readList, readNumber, readObject } from '../input.ts';
 import { facts, type Output, table } from '../output.ts';
 import { bodyOf, show } from '../session.ts';
+import { switchCommands } from '../switch-commands.ts';
 import type { Channel, Notification, Page } from '../views.ts';
 import { describeNotification } from './notification.ts';
 
@@ -128,24 +129,14 @@ const rotateCommand = command({
   },
 });
 
-function switchCommand(name: 'enable' | 'disable', about: string): CommandDef {
-  return command({
-    name,
-    about,
-    args: { id },
-    run: async (session, args) => {
-      const reply = await session.api.post(`/v1/channels/${pathId(args.id)}/${name}`, {});
-      show(session, reply, () => describeChannel(session.out, bodyOf<Channel>(reply)));
-      return 'ok';
-    },
-  });
-}
-
 export const channelCommands: Record<string, CommandDef> = {
   list: listCommand,
   create: createCommand,
   test: testCommand,
   'rotate-secret': rotateCommand,
-  enable: switchCommand('enable', 'Switch a channel on'),
-  disable: switchCommand('disable', 'Switch it off: nothing more is sent'),
+  ...switchCommands({
+    ...{ path: '/v1/channels', word: { id } },
+    about: { enable: 'Switch a channel on', disable: 'Switch it off: nothing more is sent' },
+    lines: (session, reply) => describeChannel(session.out, bodyOf<Channel>(reply)),
+  }),
 };

@@ -5,6 +5,7 @@ import { pathId } from '../ids.ts';
 import { readNumber, readObject, readSecret } from '../input.ts';
 import { facts, type Output, table } from '../output.ts';
 import { bodyOf, show } from '../session.ts';
+import { switchCommands } from '../switch-commands.ts';
 import type { Hook } from '../bus-views.ts';
 import type { Page } from '../views.ts';
 
@@ -124,19 +125,6 @@ const rotateCommand = command({
   },
 });
 
-function switchCommand(name: 'enable' | 'disable', about: string): CommandDef {
-  return command({
-    name,
-    about,
-    args: { id },
-    run: async (session, args) => {
-      const reply = await session.api.post(`/v1/hooks/${pathId(args.id)}/${name}`, {});
-      show(session, reply, () => describeHook(session.out, bodyOf<Hook>(reply)));
-      return 'ok';
-    },
-  });
-}
-
 const removeCommand = command({
   name: 'remove',
   about: 'Remove a hook for good; its events stay',
@@ -152,7 +140,10 @@ export const hookCommands: Record<string, CommandDef> = {
   list: listCommand,
   create: createCommand,
   rotate: rotateCommand,
-  enable: switchCommand('enable', 'Switch a hook on'),
-  disable: switchCommand('disable', 'Switch it off: nothing more is taken'),
+  ...switchCommands({
+    ...{ path: '/v1/hooks', word: { id } },
+    about: { enable: 'Switch a hook on', disable: 'Switch it off: nothing more is taken' },
+    lines: (session, reply) => describeHook(session.out, bodyOf<Hook>(reply)),
+  }),
   remove: removeCommand,
 };

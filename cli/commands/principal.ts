@@ -2,9 +2,10 @@ import type { CommandDef } from 'citty';
 import { command } from '../command.ts';
 import { hintMore, instant, pageArgs } from '../format.ts';
 import { pathId } from '../ids.ts';
-import { facts, table } from '../output.ts';
+import { facts, type Output, table } from '../output.ts';
 import { usage } from '../problem.ts';
 import { bodyOf, type Session, show } from '../session.ts';
+import { switchCommands } from '../switch-commands.ts';
 import type { Reply } from '../http.ts';
 import type { Principal } from '../access-views.ts';
 import type { Page } from '../views.ts';
@@ -22,20 +23,21 @@ const login = {
   description: 'Its login at the identity provider, as a refused login says it',
 } as const;
 
+function describePrincipal(out: Output, one: Principal): string[] {
+  return facts(out, [
+    ['principal', one.id],
+    ['name', one.name],
+    ['role', `${one.role} (${one.kind})`],
+    ['given', `${instant(one.roleSince)} by ${one.roleBy ?? 'the system'}`],
+    ['owner', one.owner],
+    ['tier', one.tier],
+    ['login', one.oidcSubject],
+    ['status', one.status],
+  ]);
+}
+
 function showOne(session: Session, reply: Reply): void {
-  const one = bodyOf<Principal>(reply);
-  show(session, reply, () =>
-    facts(session.out, [
-      ['principal', one.id],
-      ['name', one.name],
-      ['role', `${one.role} (${one.kind})`],
-      ['given', `${instant(one.roleSince)} by ${one.roleBy ?? 'the system'}`],
-      ['owner', one.owner],
-      ['tier', one.tier],
-      ['login', one.oidcSubject],
-      ['status', one.status],
-    ]),
-  );
+  show(session, reply, () => describePrincipal(session.out, bodyOf<Principal>(reply)));
 }
 
 const listCommand = command({
@@ -106,23 +108,17 @@ const setCommand = command({
   },
 });
 
-function switchCommand(name: 'enable' | 'disable', about: string): CommandDef {
-  return command({
-    name,
-    about,
-    args: { id },
-    run: async (session, args) => {
-      showOne(session, await session.api.post(`/v1/principals/${pathId(args.id)}/${name}`, {}));
-      return 'ok';
-    },
-  });
-}
-
 export const principalCommands: Record<string, CommandDef> = {
   list: listCommand,
   show: showCommand,
   create: createCommand,
   set: setCommand,
-  enable: switchCommand('enable', 'Let its keys and its login open the door again'),
-  disable: switchCommand('disable', 'Refuse its keys and its login from the next request on'),
+  ...switchCommands({
+    ...{ path: '/v1/principals', word: { id } },
+    about: {
+      enable: 'Let its keys and its login open the door again',
+      disable: 'Refuse its keys and its login from the next request on',
+    },
+    lines: (session, reply) => describePrincipal(session.out, bodyOf<Principal>(reply)),
+  }),
 };

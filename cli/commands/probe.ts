@@ -7,6 +7,7 @@ import { pathId } from '../ids.ts';
 import { type Output, table } from '../output.ts';
 import { describeProbe, everyOf } from '../probe.ts';
 import { bodyOf, show } from '../session.ts';
+import { switchCommands } from '../switch-commands.ts';
 import type { Page, Probe, ProbeRun } from '../views.ts';
 import { createCommand } from './probe-create.ts';
 
@@ -59,23 +60,13 @@ function describeRun(out: Output, ran: ProbeRun): string[] {
   ];
 }
 
-function switchCommand(name: 'enable' | 'disable', about: string): CommandDef {
-  return command({
-    name,
-    about,
-    args: { id },
-    run: async (session, args) => {
-      const reply = await session.api.post(`/v1/probes/${pathId(args.id)}/${name}`, {});
-      show(session, reply, () => describeProbe(session.out, bodyOf<Probe>(reply)));
-      return 'ok';
-    },
-  });
-}
-
 export const probeCommands: Record<string, CommandDef> = {
   list: listCommand,
   create: createCommand,
   run: runCommand,
-  enable: switchCommand('enable', 'Switch a probe and its schedule on'),
-  disable: switchCommand('disable', 'Switch them off'),
+  ...switchCommands({
+    ...{ path: '/v1/probes', word: { id } },
+    about: { enable: 'Switch a probe and its schedule on', disable: 'Switch them off' },
+    lines: (session, reply) => describeProbe(session.out, bodyOf<Probe>(reply)),
+  }),
 };
