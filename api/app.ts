@@ -25,6 +25,7 @@ import { addAuditRoutes } from './routes/audit.ts';
 import { addApprovalChangeRoutes } from './routes/approval-changes.ts';
 import { addApprovalRoutes } from './routes/approvals.ts';
 import { addChannelRoutes } from './routes/channels.ts';
+import { addWormholeChangeRoutes } from './routes/wormhole-changes.ts';
 import { addWormholeRoutes } from './routes/wormholes.ts';
 import { addWormholeTrialRoutes } from './routes/wormhole-trials.ts';
 import { addNotificationRoutes } from './routes/notifications.ts';
@@ -127,6 +128,7 @@ export function createApp(deps: ApiDeps): Api {
   addChannelRoutes(app, deps);
   addWormholeTrialRoutes(app, deps);
   addWormholeRoutes(app, deps);
+  addWormholeChangeRoutes(app, deps);
   addNotificationRoutes(app, deps);
   addDeadLetterRoutes(app, deps);
   addDeadLetterActionRoutes(app, deps);

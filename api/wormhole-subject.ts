@@ -1,5 +1,5 @@
 import type { z } from '@hono/zod-openapi';
-import { findWormhole } from '../db/wormholes.ts';
+import { findWormhole, type WormholeRow } from '../db/wormholes.ts';
 import { isRefusal, refuse } from '../domain/refusal.ts';
 import { compileRule, type Rule } from '../domain/wormhole.ts';
 import { checkWormhole } from '../domain/wormhole-check.ts';
@@ -13,6 +13,13 @@ type Stored = { id: string; version: number; enabled: boolean };
 /** A wormhole that is tried: `stored` is the one that a draft of its name would become the next version of. */
 export type Tried = { rule: Rule; stored: Stored | null };
 
+export async function requireWormhole(deps: ApiDeps, idOrName: string): Promise<WormholeRow> {
+  return (
+    (await findWormhole(deps.database.db, idOrName)) ??
+    throwRefusal(refuse('NOT_FOUND', `There is no wormhole ${idOrName}.`))
+  );
+}
+
 /** The wormhole of a request: a stored one by id or name, or a whole draft. */
 export async function tryWormhole(
   deps: ApiDeps,
@@ -23,8 +30,7 @@ export async function tryWormhole(
     const stored = await findWormhole(db, id ?? draft.name);
     return { rule: draftRule(draft, stored), stored };
   }
-  const row = await findWormhole(db, id ?? '');
-  if (row === null) return throwRefusal(refuse('NOT_FOUND', `There is no wormhole ${id ?? ''}.`));
+  const row = await requireWormhole(deps, id ?? '');
   return { rule: requireRule(row), stored: row };
 }
 

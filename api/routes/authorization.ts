@@ -1,14 +1,9 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import {
-  accessAnswers,
-  authorizationMatrix,
-  type MatrixRow,
-  matrixRoles,
-  objectRuleNames,
-} from '../authorization.ts';
+import { accessAnswers, authorizationMatrix, type MatrixRow, matrixRoles } from '../authorization.ts';
 import { guard } from '../auth.ts';
 import type { Api } from '../context.ts';
 import { describeApi } from '../document.ts';
+import { objectRuleNames } from '../object-rules.ts';
 import { answer } from '../schemas.ts';
 
 const answersSchema = z.object({ own: z.enum(accessAnswers), foreign: z.enum(accessAnswers) });

@@ -4,9 +4,9 @@ import {
   type MatrixRow,
   matrixRoles,
   type MatrixRole,
-  objectRules,
   scopedExample,
 } from '../../api/authorization.ts';
+import { objectRules } from '../../api/object-rules.ts';
 import { createApp } from '../../api/app.ts';
 import { describeApi, operationsOf } from '../../api/document.ts';
 import { registerAgent } from '../../db/agents.ts';
