@@ -1,49 +1,22 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createSecrets } from '../../stack/secrets.ts';
+import { type ApiProcess, startApiProcess } from '../support/api-process.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 
-const root = join(import.meta.dirname, '../..');
-const dataDir = mkdtempSync(join(tmpdir(), 'dreamnet-test-hostile-'));
 let database: TestDatabase;
-let child: ChildProcess;
+let api: ApiProcess;
 let base: string;
 let key: string;
 
 beforeAll(async () => {
   database = await openTestDatabase();
-  const secrets = createSecrets(dataDir);
-  child = spawn(process.execPath, ['api/main.ts'], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'ignore'],
-    env: {
-      DATABASE_URL: database.url,
-      DREAMNET_DATA_DIR: dataDir,
-      DREAMNET_KEY_PEPPER_FILE: secrets.keyPepper,
-      DREAMNET_TICKET_PRIVATE_KEY_FILE: secrets.ticketPrivateKey,
-      DREAMNET_AGENT_ROOT_FILE: secrets.agentRoot,
-      DREAMNET_AUDIT_PUBLIC_KEY_FILE: secrets.auditPublicKey,
-      DREAMNET_SECRET_BOX_KEY_FILE: secrets.secretBoxKey,
-      TEMPORAL_ADDRESS: '127.0.0.1:1',
-      PORT: '0',
-    },
-  });
-  const [line] = (await once(child.stdout ?? child, 'data')) as [Buffer];
-  base = `http://127.0.0.1:${(JSON.parse(line.toString()) as { port: number }).port}`;
-  key = readFileSync(join(dataDir, 'keys/admin.key'), 'utf8').trim();
+  api = await startApiProcess(database);
+  base = api.url();
+  key = api.adminKey;
   await database.root`update principals set tier = 'unmetered'`;
 });
-afterAll(async () => {
-  const exited = once(child, 'exit');
-  child.kill('SIGTERM');
-  await exited;
-  rmSync(dataDir, { recursive: true, force: true });
-});
+afterAll(() => api.stop());
 
 const json = 'application/json';
 const lines = 'application/x-ndjson';

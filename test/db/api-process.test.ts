@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
@@ -10,11 +10,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { prepareFirstStart } from '../../api/first-start.ts';
 import { parseKey } from '../../domain/key.ts';
 import { createSecrets, type SecretPaths } from '../../stack/secrets.ts';
+import { spawnApi } from '../support/api-spawn.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { aDoor } from '../support/door.ts';
 import { follow } from '../support/event-stream.ts';
 
-const root = join(import.meta.dirname, '../..');
 const dataDir = mkdtempSync(join(tmpdir(), 'dreamnet-test-api-'));
 const running = new Set<ChildProcess>();
 let database: TestDatabase;
@@ -37,22 +37,7 @@ type Started = {
 };
 
 function startApi(given: Record<string, string> = {}): Started {
-  const child = spawn(process.execPath, ['api/main.ts'], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      DATABASE_URL: database.url,
-      DREAMNET_DATA_DIR: dataDir,
-      DREAMNET_KEY_PEPPER_FILE: secrets.keyPepper,
-      DREAMNET_TICKET_PRIVATE_KEY_FILE: secrets.ticketPrivateKey,
-      DREAMNET_AGENT_ROOT_FILE: secrets.agentRoot,
-      DREAMNET_AUDIT_PUBLIC_KEY_FILE: secrets.auditPublicKey,
-      DREAMNET_SECRET_BOX_KEY_FILE: secrets.secretBoxKey,
-      TEMPORAL_ADDRESS: '127.0.0.1:1',
-      PORT: '0',
-      ...given,
-    },
-  });
+  const child = spawnApi({ databaseUrl: database.url, dataDir, env: given, stderr: 'pipe' });
   running.add(child);
   let stdout = '';
   let stderr = '';

@@ -1,5 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,9 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hashSecret, mintKey } from '../../api/keys.ts';
 import { formatKey, parseKey } from '../../domain/key.ts';
 import { createSecrets, type SecretPaths } from '../../stack/secrets.ts';
+import { portOf, spawnApi } from '../support/api-spawn.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 
-const root = join(import.meta.dirname, '../..');
 const dataDir = mkdtempSync(join(tmpdir(), 'dreamnet-test-revoke-'));
 const running: ChildProcess[] = [];
 let database: TestDatabase;
@@ -18,25 +17,9 @@ let bases: string[];
 let admin: string;
 
 async function startApi(): Promise<string> {
-  const child = spawn(process.execPath, ['api/main.ts'], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'ignore'],
-    env: {
-      DATABASE_URL: database.url,
-      DREAMNET_DATA_DIR: dataDir,
-      DREAMNET_KEY_PEPPER_FILE: secrets.keyPepper,
-      DREAMNET_TICKET_PRIVATE_KEY_FILE: secrets.ticketPrivateKey,
-      DREAMNET_AGENT_ROOT_FILE: secrets.agentRoot,
-      DREAMNET_SECRET_BOX_KEY_FILE: secrets.secretBoxKey,
-      DREAMNET_AUDIT_PUBLIC_KEY_FILE: secrets.auditPublicKey,
-      TEMPORAL_ADDRESS: '127.0.0.1:1',
-      PORT: '0',
-    },
-  });
+  const child = spawnApi({ databaseUrl: database.url, dataDir });
   running.push(child);
-  const [line] = (await once(child.stdout, 'data')) as [Buffer];
-  const { port } = JSON.parse(line.toString()) as { port: number };
-  return `http://127.0.0.1:${port}`;
+  return `http://127.0.0.1:${await portOf(child)}`;
 }
 
 beforeAll(async () => {

@@ -1,16 +1,16 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { createSecrets } from '../../stack/secrets.ts';
+import { portOf, spawnApi } from './api-spawn.ts';
 import type { TestDatabase } from './database.ts';
-
-const root = join(import.meta.dirname, '../..');
 
 export type ApiProcess = {
   url: () => string;
+  /** The key that its first start made. */
+  adminKey: string;
   /** Sends a request as the first admin. */
   call: (method: string, path: string, body?: object) => Promise<{ status: number; body: unknown }>;
   kill: () => Promise<void>;
@@ -30,30 +30,8 @@ export async function startApiProcess(database: TestDatabase): Promise<ApiProces
   let port = 0;
 
   async function start(): Promise<void> {
-    const started = spawn(process.execPath, ['api/main.ts'], {
-      cwd: root,
-      stdio: ['ignore', 'pipe', 'ignore'],
-      env: {
-        DATABASE_URL: database.url,
-        DREAMNET_DATA_DIR: dataDir,
-        DREAMNET_KEY_PEPPER_FILE: secrets.keyPepper,
-        DREAMNET_TICKET_PRIVATE_KEY_FILE: secrets.ticketPrivateKey,
-        DREAMNET_AGENT_ROOT_FILE: secrets.agentRoot,
-        DREAMNET_AUDIT_PUBLIC_KEY_FILE: secrets.auditPublicKey,
-        DREAMNET_SECRET_BOX_KEY_FILE: secrets.secretBoxKey,
-        TEMPORAL_ADDRESS: '127.0.0.1:1',
-        PORT: String(port),
-      },
-    });
-    child = started;
-    const lines = createInterface({ input: started.stdout });
-    const [line] = (await Promise.race([
-      once(lines, 'line'),
-      once(started, 'exit').then(([code]) => {
-        throw new Error(`the API ended with ${String(code)}`);
-      }),
-    ])) as [string];
-    ({ port } = JSON.parse(line) as { port: number });
+    child = spawnApi({ databaseUrl: database.url, dataDir, env: { PORT: String(port) } });
+    port = await portOf(child);
   }
 
   async function kill(): Promise<void> {
@@ -64,13 +42,14 @@ export async function startApiProcess(database: TestDatabase): Promise<ApiProces
   }
 
   await start();
+  const adminKey = readFileSync(join(dataDir, 'keys', 'admin.key'), 'utf8').trim();
   return {
+    adminKey,
     url: () => `http://127.0.0.1:${port}`,
     async call(method, path, body) {
-      const key = readFileSync(join(dataDir, 'keys', 'admin.key'), 'utf8').trim();
       const response = await fetch(`http://127.0.0.1:${port}${path}`, {
         method,
-        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+        headers: { authorization: `Bearer ${adminKey}`, 'content-type': 'application/json' },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
       return { status: response.status, body: await response.json() };
