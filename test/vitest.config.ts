@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 const folders = (...names: string[]) => names.map((name) => `test/${name}/**/*.test.ts`);
 const database = 'test/support/database-setup.ts';
 const temporal = 'test/support/temporal-setup.ts';
+const setupFiles = 'test/support/file-end.ts';
 
 const replay = folders('replay');
 const db = folders('db', 'activities');
@@ -26,14 +27,15 @@ export default defineConfig({
           exclude: [...replay, ...db, ...workflows, ...e2e, 'test/architecture-fixtures/**'],
         },
       },
-      { test: { name: 'replay', include: replay } },
-      { test: { name: 'db', include: db, globalSetup: database } },
+      { test: { name: 'replay', include: replay, setupFiles } },
+      { test: { name: 'db', include: db, globalSetup: database, setupFiles } },
       // These watch the clock of real servers: one file at a time, after everything else.
       {
         test: {
           name: 'temporal',
           include: workflows,
           globalSetup: temporal,
+          setupFiles,
           fileParallelism: false,
           sequence: { groupOrder: 1 },
         },
@@ -43,6 +45,7 @@ export default defineConfig({
           name: 'e2e',
           include: e2e,
           globalSetup: [database, temporal],
+          setupFiles,
           fileParallelism: false,
           sequence: { groupOrder: 2 },
         },

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import postgres from 'postgres';
-import { afterAll, inject } from 'vitest';
+import { inject } from 'vitest';
 import { type Database, openDatabase } from '../../db/client.ts';
 import type { BuiltInRole } from '../../domain/access.ts';
 import { createPrincipal, systemPrincipals } from '../../db/principals.ts';
 import { templateName, testPasswords } from './database-setup.ts';
+import { atFileEnd } from './file-end.ts';
 
 export type TestDatabase = Database & {
   /** Address as the application role: what the product itself uses. */
@@ -27,7 +28,7 @@ export async function openTestDatabase(connections = 10): Promise<TestDatabase> 
   url.password = testPasswords.appPassword;
   const root = postgres(rootUrl.href, { max: 2, onnotice: () => undefined });
   const database = openDatabase(url.href, { name: 'test', connections });
-  afterAll(async () => {
+  atFileEnd(async () => {
     await database.close();
     await root.end({ timeout: 5 });
     await admin`drop database ${admin(name)} with (force)`;

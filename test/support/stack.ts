@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import postgres from 'postgres';
-import { afterAll, inject } from 'vitest';
+import { inject } from 'vitest';
 import { readStackConfig } from '../../stack/config.ts';
 import { silentLog } from '../../stack/log.ts';
 import { type Stack, startStack } from '../../stack/start.ts';
+import { atFileEnd } from './file-end.ts';
 
 export type Answer<T = Record<string, unknown>> = { status: number; body: T; headers: Headers };
 export type Caller = <T = Record<string, unknown>>(
@@ -70,7 +71,7 @@ export async function startTestStack(
       return { status: response.status, body: (await response.json()) as never, headers: response.headers };
     };
   const connection = await Connection.connect({ address: stack.temporal.TEMPORAL_ADDRESS ?? '' });
-  afterAll(async () => {
+  atFileEnd(async () => {
     await connection.close();
     await stack.stop();
     rmSync(dataDir, { recursive: true, force: true });

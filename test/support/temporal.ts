@@ -1,12 +1,13 @@
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { afterAll, inject } from 'vitest';
+import { inject } from 'vitest';
 import { searchAttributes } from '../../domain/names.ts';
+import { atFileEnd } from './file-end.ts';
 
 export async function realTime(): Promise<TestWorkflowEnvironment> {
   const environment = await TestWorkflowEnvironment.createFromExistingServer({
     address: inject('temporalAddress'),
   });
-  afterAll(() => environment.teardown());
+  atFileEnd(() => environment.teardown());
   return environment;
 }
 
@@ -15,7 +16,7 @@ export async function skippingTime(): Promise<TestWorkflowEnvironment> {
   const environment = await TestWorkflowEnvironment.createTimeSkipping({
     server: { executable: { type: 'existing-path', path: inject('testServer') } },
   });
-  afterAll(() => environment.teardown());
+  atFileEnd(() => environment.teardown());
   const keyword = 2;
   await environment.connection.operatorService.addSearchAttributes({
     namespace: environment.namespace ?? 'default',
