@@ -1,15 +1,13 @@
-import { matchesType } from './subscription.ts';
+import { type PrincipalKind, principalKinds } from './access.ts';
 import type { EventInput } from './events.ts';
 import { refuse, type Refusal } from './refusal.ts';
+import { matchesType } from './subscription.ts';
 
 /*
  * Who may say what. People are paged, tasks are proposed and rules fire because of events, so what this system says of
  * itself comes from itself only, and an agent speaks for nobody but itself (SEC-004).
  */
-export const speakers = ['human', 'service', 'agent'] as const;
-export type Speaker = (typeof speakers)[number];
-
-type SpeechRule = { types: readonly string[]; from: readonly Speaker[]; because: string };
+type SpeechRule = { types: readonly string[]; from: readonly PrincipalKind[]; because: string };
 
 /** The first rule with a fitting type counts; `from` nobody means the system itself. */
 export const speechRules: readonly SpeechRule[] = [
@@ -27,16 +25,16 @@ export const speechRules: readonly SpeechRule[] = [
     types: [
       ...['halo.*', 'squad.*', 'graft.*', 'spore.*', 'api.probe.*'],
       ...['security.*', 'approval.*', 'policy.*', 'kill-switch.*', 'audit.*', 'notification.*'],
-      ...['bus.*', 'event.processing.*'],
+      ...['bus.*', 'event.processing.*', 'wormhole.*'],
     ],
     from: [],
     because: 'they tell what this system did, and come from the system itself',
   },
   // heartbeat.lost, deploy.completed, system.event, custom.* and every type of somebody's own.
-  { types: ['*'], from: speakers, because: '' },
+  { types: ['*'], from: principalKinds, because: '' },
 ];
 
-/** Parts of this system that speak as `system:<id>` themselves. */
+/** Parts of this system that speak as `system:<id>`, or as `system:<id>:<name>` for one of many, themselves. */
 export const ownParts = [
   ...['access', 'agents', 'audit', 'bus', 'control', 'gate', 'halo', 'kill-switch', 'notifications'],
   ...[
@@ -49,6 +47,8 @@ export const ownParts = [
     'hooks',
     'clusters',
     'replay',
+    'wormhole',
+    'subscription',
   ],
 ];
 
@@ -58,7 +58,7 @@ export const ownMetadata = [
 ];
 
 export type SpeakerFacts = {
-  kind: Speaker;
+  kind: PrincipalKind;
   name: string;
   /** The id under which an agent is registered. */
   agentId: string | null;
@@ -108,7 +108,7 @@ function refuseSource({ kind, name, agentId }: SpeakerFacts, source: EventInput[
   const isOwn =
     source.type === 'halo' ||
     source.type === 'squad' ||
-    (source.type === 'system' && ownParts.includes(source.id));
+    (source.type === 'system' && ownParts.includes(source.id.split(':', 1)[0] ?? ''));
   const who = source.type === 'system' ? `system:${source.id}` : source.type;
   if (isOwn)
     return refuse('FORBIDDEN', `Events of ${who} come from the system itself; name a source of your own.`);
