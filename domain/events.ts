@@ -71,7 +71,6 @@ export const eventTypes = {
   processingFailed: 'event.processing.failed',
   subscriptionChanged: 'bus.subscription.changed',
   wormholeChanged: 'bus.wormhole.changed',
-  wormholeMatched: 'bus.wormhole.matched',
   deadLetterRedriven: 'bus.dead-letter.redriven',
   deadLetterDiscarded: 'bus.dead-letter.discarded',
   deadLettersGrowing: 'bus.dead-letters.growing',

@@ -69,13 +69,15 @@ function propose(weakPoint: WeakPoint, strategy: Strategy): Proposal {
 /** Each weak point that a strategy knows becomes one proposal; the worst finding of one fix target speaks for it. */
 export function planTasks(weakPoints: WeakPoint[], rows = strategies): Proposal[] {
   const byFingerprint = new Map<string, Proposal>();
-  const order: Issue['severity'][] = ['low', 'medium', 'high', 'critical'];
   for (const weakPoint of weakPoints) {
     const strategy = rows.find((candidate) => candidate.analyzer === weakPoint.analyzer);
     if (strategy === undefined || weakPoint.owner === '') continue;
     const proposal = propose(weakPoint, strategy);
     const known = byFingerprint.get(proposal.fingerprint);
-    if (known === undefined || order.indexOf(known.severity) < order.indexOf(proposal.severity))
+    if (
+      known === undefined ||
+      issueSeverities.indexOf(known.severity) < issueSeverities.indexOf(proposal.severity)
+    )
       byFingerprint.set(proposal.fingerprint, proposal);
   }
   return [...byFingerprint.values()];

@@ -17,9 +17,10 @@ export type Routable = {
   enabled: boolean;
 };
 
-export type Route = { subscription: string } & ({ gets: true } | { gets: false; because: string });
-
-/** Why this subscription does not get the event; null when it does. */
+/**
+ * The router (BUS-046, BUS-047): why this subscription does not get the event; null when it does. A direct one gets only
+ * what names its destination; all others get what matches, whomever it is for.
+ */
 export function reasonAgainst(subscription: Routable, event: LoggedEvent): string | null {
   const { strategy, match, filter } = subscription;
   if (!subscription.enabled) return 'the subscription is switched off';
@@ -29,17 +30,4 @@ export function reasonAgainst(subscription: Routable, event: LoggedEvent): strin
     return `it is for ${event.destination ?? 'everybody'}, not for ${match.destination ?? 'nobody'}`;
   if (strategy === 'filtered' && filter?.matches(event) !== true) return 'the filter is not true for it';
   return null;
-}
-
-/**
- * The router (BUS-046, BUS-047): tells for each subscription whether it gets the event and why not. A direct one gets
- * only what names its destination; all others get what matches, whomever it is for.
- */
-export function route(event: LoggedEvent, subscriptions: Routable[]): Route[] {
-  return subscriptions.map((subscription) => {
-    const because = reasonAgainst(subscription, event);
-    return because === null
-      ? { subscription: subscription.key, gets: true }
-      : { subscription: subscription.key, gets: false, because };
-  });
 }

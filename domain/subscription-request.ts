@@ -1,5 +1,5 @@
 import { subscriptionWorkflowId } from './names.ts';
-import { haloSubscription, notifySubscription } from './subscription.ts';
+import { haloSubscription, notifySubscription, wormholesSubscription } from './subscription.ts';
 
 /** What a person asks of a running subscription; the run acts on the stored request and on nothing else. */
 export const subscriptionActions = ['pause', 'resume', 'rewind'] as const;
@@ -32,7 +32,7 @@ export function sealContext(key: string): string {
 const reservedKeys: readonly string[] = [
   haloSubscription.key,
   notifySubscription.key,
-  'wormholes',
+  wormholesSubscription.key,
   'clusters',
 ];
 

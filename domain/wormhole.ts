@@ -10,16 +10,7 @@ import type { Risk, TaskRole } from './task.ts';
  * A wormhole is a stored rule on the bus: which events it takes, and what comes of each. What it emits carries the
  * way it came in `path`, so that an event never goes through one wormhole twice and never through more than a few.
  */
-export const wormholeActionKinds = [
-  'log',
-  'notify',
-  'create-task',
-  'trigger-halo',
-  'transform',
-  'aggregate',
-  'forward',
-] as const;
-export type WormholeActionKind = (typeof wormholeActionKinds)[number];
+export type WormholeActionKind = WormholeAction['kind'];
 
 /** What an emitted event is made of; texts are templates, and what is left out is taken from the event. */
 export type EmitSpec = {

@@ -1,5 +1,14 @@
 import { defineSearchAttributeKey, SearchAttributeType, type SearchAttributePair } from '@temporalio/common';
-import { type RunDescription, runAttributes, runSummary, workflowTaskTimeoutMs } from '../domain/names.ts';
+import {
+  type RunDescription,
+  runAttributes,
+  runSummary,
+  searchAttributes,
+  workflowTaskTimeoutMs,
+} from '../domain/names.ts';
+
+/** Where a run shows its state to searches. */
+export const stateAttribute = defineSearchAttributeKey(searchAttributes.state, SearchAttributeType.KEYWORD);
 
 /** How a child run shows itself in lists: one line for people, keyword attributes for search. */
 export function describeRun(run: RunDescription): {

@@ -7,13 +7,13 @@ import {
   TimeoutFailure,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
-import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import type {
   DeliveryEnd,
   NotificationActivities,
   NotificationEndActivities,
 } from '../activities/notifications.ts';
-import { searchAttributes, taskQueues } from '../domain/names.ts';
+import { taskQueues } from '../domain/names.ts';
+import { stateAttribute } from './describe-run.ts';
 import type { NotificationInput } from './inputs.ts';
 
 /** About fifteen tries over an hour; after that the news is old, and the outage is news of its own. */
@@ -29,8 +29,6 @@ const { failNotification } = proxyLocalActivities<NotificationEndActivities>({
   startToCloseTimeout: '15s',
   retry: { initialInterval: '200ms', maximumInterval: '10s' },
 });
-
-const stateAttribute = defineSearchAttributeKey(searchAttributes.state, SearchAttributeType.KEYWORD);
 
 /** Delivers one notification: tries until its channel has it, or gives up and says so. */
 export async function notification({ notificationId }: NotificationInput): Promise<DeliveryEnd> {

@@ -9,9 +9,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import type { RedriveActivities } from '../activities/redrives.ts';
-import { searchAttributes } from '../domain/names.ts';
 import {
   countsOf,
   describeRedrive,
@@ -20,6 +18,7 @@ import {
   pollAfterMs,
   type RedriveProgress,
 } from '../domain/redrive.ts';
+import { stateAttribute } from './describe-run.ts';
 import type { RedriveInput } from './inputs.ts';
 import { redriveCancelledSignal, redriveProgressQuery } from './messages.ts';
 
@@ -30,7 +29,6 @@ const { lookAtRedrive, releaseItems, endRedrive } = proxyLocalActivities<Redrive
 
 /** About ten events each: a run stays far below the size at which the server suggests a new one. */
 const looksPerRun = 200;
-const stateAttribute = defineSearchAttributeKey(searchAttributes.state, SearchAttributeType.KEYWORD);
 
 /** Hands dead letters over again: a canary, then the others so many a minute, until all have ended or too many fail. */
 export async function redrive(input: RedriveInput): Promise<RedriveProgress> {

@@ -10,17 +10,12 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import {
-  defineSearchAttributeKey,
-  rootCause,
-  SearchAttributeType,
-  TemporalFailure,
-} from '@temporalio/common';
+import { rootCause, TemporalFailure } from '@temporalio/common';
 import type { ReplayActivities } from '../activities/replays.ts';
-import { searchAttributes } from '../domain/names.ts';
 import { isRefusal, refuse } from '../domain/refusal.ts';
 import { replayPauseMs, type ReplayState } from '../domain/replay.ts';
 import { fail } from './approval-gate.ts';
+import { stateAttribute } from './describe-run.ts';
 import type { ReplayInput } from './inputs.ts';
 import { cancelUpdate, type ReplayRunState, replayStateQuery, type TaskAnswer } from './messages.ts';
 import { takeTurns } from './turns.ts';
@@ -29,8 +24,6 @@ const replayActivities = proxyLocalActivities<ReplayActivities>({
   startToCloseTimeout: '60s',
   retry: { initialInterval: '200ms', maximumInterval: '10s' },
 });
-
-const stateAttribute = defineSearchAttributeKey(searchAttributes.state, SearchAttributeType.KEYWORD);
 
 /** Far below the size at which the server suggests a new run. */
 const stepsPerRun = 50;

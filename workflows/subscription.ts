@@ -12,10 +12,10 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import type { SubscriptionRequestActivities } from '../activities/subscription-requests.ts';
 import type { SubscriptionActivities } from '../activities/subscriptions.ts';
-import { searchAttributes, taskQueues } from '../domain/names.ts';
+import { taskQueues } from '../domain/names.ts';
+import { stateAttribute } from './describe-run.ts';
 import type { SubscriptionInput } from './inputs.ts';
 import {
   pauseSignal,
@@ -53,8 +53,6 @@ const messagesPerRun = 500;
 
 /** A lost signal is healed by a look at the record. */
 const slowLook = '30s';
-
-const stateAttribute = defineSearchAttributeKey(searchAttributes.state, SearchAttributeType.KEYWORD);
 
 /**
  * Owns one subscription: keeps its consumers alive, turn after turn, until it is switched off. A pause, a resume or a

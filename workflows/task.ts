@@ -9,12 +9,11 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import type { DispatchedTask, TaskActivities } from '../activities/tasks.ts';
-import { searchAttributes } from '../domain/names.ts';
 import { isRefusal, refuse } from '../domain/refusal.ts';
 import { isEnded, type TaskState } from '../domain/task.ts';
 import { fail, openGate, type Waited } from './approval-gate.ts';
+import { stateAttribute } from './describe-run.ts';
 import { runEffect } from './effect.ts';
 import type { TaskInput } from './inputs.ts';
 import {
@@ -32,8 +31,6 @@ const taskActivities = proxyLocalActivities<TaskActivities>({
   startToCloseTimeout: '15s',
   retry: { initialInterval: '200ms', maximumInterval: '10s' },
 });
-
-const stateAttribute = defineSearchAttributeKey(searchAttributes.state, SearchAttributeType.KEYWORD);
 
 type Asked = { request: TaskRequest; answer?: TaskAnswer };
 
