@@ -1,3 +1,4 @@
+import { callsPerSecond } from '../parts.ts';
 import { Pool } from 'undici';
 
 export type Load = {
@@ -30,19 +31,7 @@ export function openLoad({ api, key, connections, body, signal }: LoadInput): Lo
   }
 
   return {
-    async run(ms) {
-      let done = 0;
-      const startedAt = performance.now();
-      const until = startedAt + ms;
-      const connection = async (): Promise<void> => {
-        while (performance.now() < until) {
-          await post();
-          done += 1;
-        }
-      };
-      await Promise.all(Array.from({ length: connections }, connection));
-      return (done * 1000) / (performance.now() - startedAt);
-    },
+    run: (ms) => callsPerSecond(connections, ms, post),
     close: () => pool.close(),
   };
 }

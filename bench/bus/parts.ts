@@ -1,12 +1,10 @@
-import { notMeasured, type Bar } from '../report.ts';
+import { measureParts, type Part } from '../parts.ts';
+import type { Bar } from '../report.ts';
 import type { Stage } from '../stage.ts';
-import { within } from '../until.ts';
 import { measureBatches, measurePosts } from './ingest.ts';
 import { measureDelivery, measureEnqueue, measureIdleDelivery } from './queues.ts';
 
 export const busParts = ['posts', 'batches', 'enqueue', 'delivery', 'idle'] as const;
-
-type Part = { title: string; limitMs: number; measure: (stage: Stage) => Promise<Bar[]> };
 
 const parts: Record<(typeof busParts)[number], Part> = {
   posts: { title: 'single events over HTTP, 100 connections', limitMs: 180_000, measure: measurePosts },
@@ -17,23 +15,6 @@ const parts: Record<(typeof busParts)[number], Part> = {
 };
 
 /** The bus (DESIGN 10), and two job queues on Postgres doing the same work in turn with it (issue 5). */
-export async function benchBus(stage: Stage, options: { only: string[] }): Promise<Bar[]> {
-  const { log, signal } = stage;
-  const bars: Bar[] = [];
-  for (const name of busParts) {
-    if (!options.only.includes(name)) continue;
-    const { title, limitMs, measure } = parts[name];
-    log.info(`${name}: ${title}`);
-    const limited = AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
-    const work = measure({ ...stage, signal: limited });
-    try {
-      bars.push(...(await within(signal, title, limitMs, work)));
-    } catch (error) {
-      signal.throwIfAborted();
-      log.warn(`${name}: ${error instanceof Error ? error.message : String(error)}`);
-      bars.push(notMeasured(title));
-      await work.catch(() => {});
-    }
-  }
-  return bars;
+export function benchBus(stage: Stage, options: { only: string[] }): Promise<Bar[]> {
+  return measureParts(stage, parts, options.only);
 }

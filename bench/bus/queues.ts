@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { callsPerSecond } from '../parts.ts';
 import { atLeast, atMost, beside, percentile, type Bar } from '../report.ts';
 import type { Stage } from '../stage.ts';
 import { until } from '../until.ts';
@@ -44,21 +45,6 @@ async function inTurn(
   } finally {
     for (const queue of open) await queue.close().catch(() => {});
   }
-}
-
-/** So many at once, each one call after the other, for so long; answers calls a second. */
-async function callsPerSecond(many: number, ms: number, call: () => Promise<void>): Promise<number> {
-  let done = 0;
-  const startedAt = performance.now();
-  const until = startedAt + ms;
-  const caller = async (): Promise<void> => {
-    while (performance.now() < until) {
-      await call();
-      done += 1;
-    }
-  };
-  await Promise.all(Array.from({ length: many }, caller));
-  return (done * 1000) / (performance.now() - startedAt);
 }
 
 function besides(what: string, of: Map<string, number[]>, unit: string): Bar[] {

@@ -1,7 +1,7 @@
 import { startAgent, type Agent } from '../agent.ts';
-import { notMeasured, type Bar } from '../report.ts';
+import { measureParts, type Part } from '../parts.ts';
+import type { Bar } from '../report.ts';
 import type { Stage } from '../stage.ts';
-import { within } from '../until.ts';
 import { measureIdle } from './idle.ts';
 import { measureHistory, measureLatency } from './latency.ts';
 import { measureRecovery } from './recovery.ts';
@@ -10,49 +10,39 @@ import { measureWaiting } from './waiting.ts';
 
 export const decisionParts = ['latency', 'history', 'idle', 'waiting', 'recovery'] as const;
 
-type Part = {
-  title: string;
-  limitMs: number;
-  measure: (stage: Stage, agent: Agent, tasks: number) => Promise<Bar[]>;
-};
-
-const parts: Record<(typeof decisionParts)[number], Part> = {
-  latency: { title: 'from a decision to its agent, idle', limitMs: 240_000, measure: measureLatency },
-  history: { title: 'the history of an approved task', limitMs: 30_000, measure: measureHistory },
+const partsOf = (agent: Agent, tasks: number): Record<(typeof decisionParts)[number], Part> => ({
+  latency: {
+    ...{ title: 'from a decision to its agent, idle', limitMs: 240_000 },
+    measure: (stage) => measureLatency(stage, agent),
+  },
+  history: {
+    ...{ title: 'the history of an approved task', limitMs: 30_000 },
+    measure: (stage) => measureHistory(stage, agent),
+  },
   idle: { title: 'nothing to do', limitMs: 60_000, measure: measureIdle },
-  waiting: { title: 'many tasks wait for approval', limitMs: 900_000, measure: measureWaiting },
-  recovery: { title: 'the worker is killed', limitMs: 300_000, measure: measureRecovery },
-};
+  waiting: {
+    ...{ title: 'many tasks wait for approval', limitMs: 900_000 },
+    measure: (stage) => measureWaiting(stage, agent, tasks),
+  },
+  recovery: {
+    ...{ title: 'the worker is killed', limitMs: 300_000 },
+    measure: (stage) => measureRecovery(stage, agent),
+  },
+});
 
 const taskQueue = 'bench-agent';
 
-/** From a person's yes to the agent (DESIGN 10). A part that breaks counts as missed; the others are still measured. */
+/** From a person's yes to the agent (DESIGN 10). */
 export async function benchDecision(
   stage: Stage,
   options: { tasks: number; only: string[] },
 ): Promise<Bar[]> {
-  const { connection, namespace, log, signal } = stage;
+  const { connection, namespace } = stage;
   await registerAgent(stage, taskQueue);
   const agent = await startAgent({ connection, namespace, taskQueue });
-  const bars: Bar[] = [];
   try {
-    for (const name of decisionParts) {
-      if (!options.only.includes(name)) continue;
-      const { title, limitMs, measure } = parts[name];
-      log.info(`${name}: ${title}`);
-      const limited = AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
-      const work = measure({ ...stage, signal: limited }, agent, options.tasks);
-      try {
-        bars.push(...(await within(signal, title, limitMs, work)));
-      } catch (error) {
-        signal.throwIfAborted();
-        log.warn(`${name}: ${error instanceof Error ? error.message : String(error)}`);
-        bars.push(notMeasured(title));
-        await work.catch(() => {});
-      }
-    }
+    return await measureParts(stage, partsOf(agent, options.tasks), options.only);
   } finally {
     await agent.stop();
   }
-  return bars;
 }
