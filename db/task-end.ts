@@ -3,8 +3,8 @@ import type { Waiting } from '../domain/approval.ts';
 import { eventTypes } from '../domain/events.ts';
 import { storableText } from '../domain/json.ts';
 import { refuse, type Refusal } from '../domain/refusal.ts';
-import { type AgentResult, openTaskStates, type TaskState } from '../domain/task.ts';
-import { change } from './change.ts';
+import { type AgentResult, isEnded, openTaskStates, type TaskState } from '../domain/task.ts';
+import { change, type ChangeOutcome } from './change.ts';
 import type { Db } from './client.ts';
 import { settleRequest } from './decisions.ts';
 import { policyFor } from './policies.ts';
@@ -18,7 +18,7 @@ import {
   openApproval,
   waitingFor,
 } from './task-create.ts';
-import { getTask } from './tasks.ts';
+import { getTask, type TaskRow } from './tasks.ts';
 
 export type AttemptEnd = {
   taskId: string;
@@ -149,17 +149,47 @@ export async function askOutcome(
   return { approvalId: id, ...waitingFor(policy) };
 }
 
-/** Cancels a task that has not ended, and closes its open approvals; unchanged when it has. */
+const cancelRounds = 5;
+
+/**
+ * Cancels a task that has not ended, and closes its open approvals and attempts; unchanged when it has. An approval or
+ * an attempt that began while this waited for the row is none that it can see, so it looks again.
+ */
 export async function cancelTask(
   db: Db,
   input: { taskId: string; requestId: string | null; actor: string; reason: string | null; opKey: string },
 ): Promise<{ state: TaskState } | Refusal> {
-  const outcome = await change<{ state: TaskState }>(db, {
+  for (let round = 0; round < cancelRounds; round += 1) {
+    const task = await getTask(db, input.taskId);
+    if (task === null) return refuse('NOT_FOUND', `No task ${input.taskId}.`);
+    const outcome = await writeCancel(db, input, task);
+    if (outcome.status !== 'unchanged') return outcome.result;
+    if (isEnded(task.state))
+      return refuse('CONFLICT', `The task is already ${task.state}; there is nothing to cancel.`, {
+        state: task.state,
+      });
+  }
+  return refuse('CONFLICT', 'The task kept changing while it was to be cancelled; try again.');
+}
+
+function writeCancel(
+  db: Db,
+  input: { requestId: string | null; actor: string; reason: string | null; opKey: string },
+  task: TaskRow,
+): Promise<ChangeOutcome<{ state: TaskState }>> {
+  return change<{ state: TaskState }>(db, {
     opKey: input.opKey,
     write: db
       .update(tasks)
       .set({ state: 'cancelled', error: input.reason, updatedAt: sql`now()`, endedAt: sql`now()` })
-      .where(and(eq(tasks.id, input.taskId), inArray(tasks.state, [...openTaskStates])))
+      .where(
+        and(
+          eq(tasks.id, task.id),
+          inArray(tasks.state, [...openTaskStates]),
+          eq(tasks.approvals, task.approvals),
+          eq(tasks.attempt, task.attempt),
+        ),
+      )
       .returning()
       .getSQL(),
     also: [
@@ -175,24 +205,18 @@ export async function cancelTask(
       {
         type: eventTypes.taskCancelled,
         severity: 'warning',
-        source: { type: 'squad', id: input.taskId },
-        payload: { taskId: input.taskId, by: input.actor, reason: input.reason },
-        correlationId: input.taskId,
+        source: { type: 'squad', id: task.id },
+        payload: { taskId: task.id, by: input.actor, reason: input.reason },
+        correlationId: task.id,
       },
     ],
     audit: {
       actor: input.actor,
       action: 'task.cancel',
       subjectKind: 'task',
-      subjectId: input.taskId,
+      subjectId: task.id,
       detail: { reason: input.reason },
     },
     result: sql`jsonb_build_object('state', changed.state)`,
-  });
-  if (outcome.status !== 'unchanged') return outcome.result;
-  const task = await getTask(db, input.taskId);
-  if (task === null) return refuse('NOT_FOUND', `No task ${input.taskId}.`);
-  return refuse('CONFLICT', `The task is already ${task.state}; there is nothing to cancel.`, {
-    state: task.state,
   });
 }

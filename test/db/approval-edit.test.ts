@@ -163,4 +163,29 @@ describe('edits racing', () => {
       expect(rows).toHaveLength(0);
     }
   });
+
+  test('what a cancellation waits for is closed with the rest', async () => {
+    const task = await aTask(database, people);
+    const id = newId('apr');
+    const cancelling = await database.root.begin(async (sql) => {
+      await sql`select from tasks where id = ${task.id} for update`;
+      const cancelled = cancelTask(database.db, {
+        ...{ taskId: task.id, requestId: null, actor: 'test', reason: null, opKey: newId('op') },
+      });
+      await expect
+        .poll(
+          () => database.root`
+          select from pg_stat_activity
+          where datname = current_database() and wait_event_type = 'Lock' and query like '%the task was cancelled%'`,
+        )
+        .toHaveLength(1);
+      await sql`
+        insert into approvals select (jsonb_populate_record(a, jsonb_build_object('id', ${id}::text))).*
+        from approvals a where a.id = ${task.approvalId}`;
+      await sql`update tasks set approvals = approvals + 1, approval_id = ${id} where id = ${task.id}`;
+      return { cancelled };
+    });
+    expect(await cancelling.cancelled).toEqual({ state: 'cancelled' });
+    expect(await getApproval(database.db, id)).toMatchObject({ state: 'withdrawn' });
+  });
 });
