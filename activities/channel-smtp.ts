@@ -77,6 +77,7 @@ function explain(error: unknown, isLate: boolean): SendEnd {
   const refusal = refusalIn(error);
   if (refusal !== null) return notSent(false, refusal.message);
   const { code, responseCode } = error as { code?: unknown; responseCode?: unknown };
+  if (code === 'ETIMEDOUT') return notSent(true, 'timed out');
   const reason = explainFetchError(error).slice(0, 400);
   // The server's own word decides: 4xx is for now, 5xx is for good (RFC 5321).
   if (typeof responseCode === 'number' && responseCode >= 500) return notSent(false, reason);
