@@ -3,6 +3,7 @@ import net from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ApiProcess, startApiProcess } from '../support/api-process.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { sendRaw } from '../support/raw-http.ts';
 
 let database: TestDatabase;
 let api: ApiProcess;
@@ -153,19 +154,7 @@ describe('a hostile event', () => {
   );
 });
 
-/** Sends bytes as they are and reads until the server closes or has said enough. */
-async function sendRaw(parts: string[], isEnough: (text: string) => boolean): Promise<string> {
-  const socket = net.connect(Number(new URL(base).port), '127.0.0.1');
-  let text = '';
-  socket.on('error', () => undefined);
-  socket.setEncoding('utf8').on('data', (part: string) => {
-    text += part;
-    if (isEnough(text)) socket.destroy();
-  });
-  for (const part of parts) socket.write(part);
-  await once(socket, 'close');
-  return text;
-}
+const apiPort = (): number => Number(new URL(base).port);
 
 const head = (...more: string[]): string =>
   [
@@ -183,14 +172,18 @@ const statusOf = (text: string): string => /^HTTP\/1\.1 (\d{3})/.exec(text)?.[1]
 describe('a hostile length', () => {
   test('that is shorter than the body stores no cut event', async () => {
     const before = await stored();
-    const text = await sendRaw([head('Content-Length: 20', 'Connection: close'), good], () => false);
+    const text = await sendRaw(
+      apiPort(),
+      [head('Content-Length: 20', 'Connection: close'), good],
+      () => false,
+    );
     expect(statusOf(text)).toBe('400');
     expect(await stored()).toBe(before);
   });
 
   test('that is longer than the body stores nothing when the sender goes away', async () => {
     const before = await stored();
-    const socket = net.connect(Number(new URL(base).port), '127.0.0.1');
+    const socket = net.connect(apiPort(), '127.0.0.1');
     socket.on('error', () => undefined);
     socket.write(head('Content-Length: 9000') + good);
     await once(socket, 'connect');
@@ -206,7 +199,7 @@ describe('a hostile length', () => {
       ['Content-Length: 5', 'Transfer-Encoding: chunked'],
       ['Content-Length: 5', 'Content-Length: 900'],
     ]) {
-      const text = await sendRaw([head(...headers), chunk(good), '0\r\n\r\n'], (said) =>
+      const text = await sendRaw(apiPort(), [head(...headers), chunk(good), '0\r\n\r\n'], (said) =>
         said.includes('\r\n\r\n'),
       );
       expect(statusOf(text)).toBe('400');
@@ -218,7 +211,7 @@ describe('a hostile length', () => {
     const before = await stored();
     const large = `"${'x'.repeat(1024 * 1024)}`;
     const parts = [head('Transfer-Encoding: chunked'), ...Array.from({ length: 6 }, () => chunk(large))];
-    const text = await sendRaw(parts, (said) => said.includes('PAYLOAD_TOO_LARGE'));
+    const text = await sendRaw(apiPort(), parts, (said) => said.includes('PAYLOAD_TOO_LARGE'));
     expect(statusOf(text)).toBe('413');
     expect(await stored()).toBe(before);
   });
@@ -227,6 +220,7 @@ describe('a hostile length', () => {
 test('after all that a good event is stored and read, in chunks of any size and by the line', async () => {
   const parts = [...good].map((char) => chunk(char));
   const text = await sendRaw(
+    apiPort(),
     [head('Transfer-Encoding: chunked', 'Connection: close'), ...parts, '0\r\n\r\n'],
     () => false,
   );

@@ -1,7 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import http from 'node:http';
-import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,6 +10,7 @@ import { prepareFirstStart } from '../../api/first-start.ts';
 import { parseKey } from '../../domain/key.ts';
 import { createSecrets, type SecretPaths } from '../../stack/secrets.ts';
 import { spawnApi } from '../support/api-spawn.ts';
+import { sendRaw } from '../support/raw-http.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { aDoor } from '../support/door.ts';
 import { follow } from '../support/event-stream.ts';
@@ -254,22 +254,7 @@ describe('TRUST 4.32 to 4.37: what comes over a raw socket', () => {
     expect(await started.exited).toBe(0);
   });
 
-  /** Sends bytes as they are, and reads until the other side is silent or gone. */
-  async function raw(...parts: string[]): Promise<string> {
-    const socket = net.connect(port, '127.0.0.1');
-    let answer = '';
-    socket.setEncoding('latin1').on('data', (chunk: string) => (answer += chunk));
-    socket.on('error', () => undefined);
-    const closed = once(socket, 'close');
-    for (const part of parts) socket.write(part, 'latin1');
-    const isAnswered = () => /\r\n\r\n[^]*$/.test(answer);
-    for (let waited = 0; waited < 100 && !isAnswered() && !socket.destroyed; waited += 1) await sleep(50);
-    await sleep(50);
-    socket.destroy();
-    await closed;
-    return answer;
-  }
-
+  const raw = (...parts: string[]) => sendRaw(port, parts, (answer) => answer.includes('\r\n\r\n'));
   const statusesOf = (answer: string) =>
     [...answer.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((match) => match[1]);
   const head = (method: string, path: string, ...lines: string[]) =>
