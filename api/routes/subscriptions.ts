@@ -113,7 +113,7 @@ export async function subscriptionNow(deps: ApiDeps, key: string): Promise<Subsc
   return view ?? throwRefusal(refuse('NOT_FOUND', `There is no subscription ${key}.`));
 }
 
-/** A subscription that somebody made and that is not switched off. */
+/** A subscription that somebody made for itself and that is not switched off. */
 export async function requireOwn(deps: ApiDeps, key: string): Promise<SubscriptionRow> {
   const row = await requireSubscription(deps, key);
   if (row.owner === null)
@@ -121,6 +121,13 @@ export async function requireOwn(deps: ApiDeps, key: string): Promise<Subscripti
       refuse(
         'FORBIDDEN',
         `Subscription ${key} is a part of this system; it can be paused, resumed and rewound, nothing else.`,
+      ),
+    );
+  if (isReservedKey(key))
+    throwRefusal(
+      refuse(
+        'FORBIDDEN',
+        `Subscription ${key} belongs to a cluster, which is changed under /v1/bridge/clusters; here it can be paused, resumed and rewound, nothing else.`,
       ),
     );
   if (!row.enabled)

@@ -117,6 +117,33 @@ describe('a cluster', () => {
     expect(Date.parse(body.cluster.previousSecretUntil)).toBeGreaterThan(Date.now());
   });
 
+  test.each<[string, 'PATCH' | 'DELETE' | 'POST', string, object | undefined]>([
+    ['edited', 'PATCH', '', { version: 1, description: 'mine' }],
+    ['pointed elsewhere', 'PATCH', '', { version: 1, handler: { kind: 'webhook', url } }],
+    ['removed', 'DELETE', '', undefined],
+    ['given another secret', 'POST', '/secret', {}],
+  ])('has a subscription that cannot be %s by itself', async (_what, method, path, body) => {
+    const { name } = (await aCluster()).cluster;
+    const before = await subscriptionOf(name);
+    const answer = await api.call(method, `/v1/subscriptions/cluster-${name}${path}`, {
+      as: keys.admin,
+      ...(body === undefined ? {} : { body }),
+    });
+    expect(answer).toMatchObject({ status: 403, body: { code: 'FORBIDDEN' } });
+    expect(answer.body.detail).toContain('/v1/bridge/clusters');
+    expect(await subscriptionOf(name)).toEqual(before);
+  });
+
+  test.each<[string, object]>([
+    ['pause', {}],
+    ['rewind', { to: 'start' }],
+  ])('has a subscription that takes a %s', async (action, body) => {
+    const { name } = (await aCluster()).cluster;
+    const path = `/v1/subscriptions/cluster-${name}/${action}`;
+    const { status } = await api.call('POST', path, { as: keys.operator, body });
+    expect(status).toBe(202);
+  });
+
   test('is switched off with its subscription, and on again', async () => {
     const { cluster } = await aCluster();
     expect((await act(cluster.name, 'disable')).body.state).toBe('off');
