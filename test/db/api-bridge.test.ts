@@ -3,6 +3,7 @@ import { newId } from '../../db/ids.ts';
 import { createInstallation } from '../../db/installation.ts';
 import { subscriptionSecret } from '../../db/signing-secret.ts';
 import { listLanes, listSubscriptions } from '../../db/subscriptions.ts';
+import { maxPayloadBytes } from '../../domain/events.ts';
 import { createTestApi, keysOf, type TestApi, type Untyped } from '../support/api.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
 import { signedHeaders } from '../support/signed.ts';
@@ -343,6 +344,12 @@ describe('an event of another DreamNet', () => {
     const answer = await send(relayed(given));
     expect(answer.status).toBe(400);
     expect(answer.body.details.issues[0].path[0]).toBe(Object.keys(given)[0]);
+  });
+
+  test.each(['payload', 'metadata'])('with too large a %s is refused', async (part) => {
+    const answer = await send(relayed({ [part]: { a: 'x'.repeat(270_000) } }));
+    expect(answer).toMatchObject({ status: 413, body: { code: 'PAYLOAD_TOO_LARGE' } });
+    expect(answer.body.details.maxBytes).toBe(maxPayloadBytes);
   });
 
   test('counts as coming in at the cluster whose hook it is', async () => {
