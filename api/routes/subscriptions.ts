@@ -25,7 +25,6 @@ import { subscriptionSchema, subscriptionViews, type SubscriptionView } from '..
 import {
   checkHandler,
   checkRouting,
-  type CompileFilter,
   consumersOf,
   type HandlerInput,
   keyText,
@@ -143,11 +142,7 @@ export async function placeOf(deps: ApiDeps, text: string): Promise<Position> {
   return place;
 }
 
-export function addSubscriptionRoutes(
-  app: Api,
-  deps: ApiDeps,
-  { compileFilter }: { compileFilter: CompileFilter },
-): void {
+export function addSubscriptionRoutes(app: Api, deps: ApiDeps): void {
   const { db } = deps.database;
 
   function checkNetwork(principal: Principal, given: HandlerInput): void {
@@ -188,7 +183,7 @@ export function addSubscriptionRoutes(
       retry: retryOf(input.retry),
       ...configOf(key, given),
     };
-    checkRouting(parts, compileFilter);
+    checkRouting(parts);
     const taken = refuse('CONFLICT', `There is already a subscription ${key}.`);
     if (isReservedKey(key)) throwRefusal(taken);
     if ((await countOwned(db)) >= maxSubscriptions)
@@ -240,7 +235,7 @@ export function addSubscriptionRoutes(
     };
     const kept = row.strategy === 'balanced' && then.strategy === 'balanced' ? row.consumers : undefined;
     const shared = consumersOf(then.strategy, consumers ?? kept);
-    checkRouting(then, compileFilter);
+    checkRouting(then);
     const outcome = await editSubscription(db, {
       key,
       seenVersion: version,
