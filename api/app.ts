@@ -1,5 +1,4 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
-import { compileFilter } from '../domain/event-filter.ts';
 import { refuse } from '../domain/refusal.ts';
 import { authenticate } from './auth.ts';
 import { createChain } from './chain.ts';
@@ -133,8 +132,8 @@ export function createApp(deps: ApiDeps): Api {
   addDeadLetterRoutes(app, deps);
   addDeadLetterActionRoutes(app, deps);
   addRedriveRoutes(app, deps);
-  addEnvelopeRoute(app, deps, { compileFilter });
-  addSubscriptionRoutes(app, deps, { compileFilter });
+  addEnvelopeRoute(app, deps);
+  addSubscriptionRoutes(app, deps);
   addSubscriptionSecretRoute(app, deps);
   addSubscriptionTestRoute(app, deps);
   addSubscriptionActionRoutes(app, deps);

@@ -4,7 +4,9 @@ import type { Position } from '../db/events.ts';
 import type { SubscriptionRow } from '../db/subscriptions.ts';
 import { deliveryStates, strategies } from '../domain/delivery.ts';
 import type { LoggedEvent } from '../domain/events.ts';
-import { type CompiledFilter, reasonAgainst } from '../domain/routing.ts';
+import { isRefusal } from '../domain/refusal.ts';
+import { routableOf } from '../domain/routable.ts';
+import { reasonAgainst } from '../domain/routing.ts';
 import { anyObject, instant } from './schemas.ts';
 
 export const envelopeSchema = z
@@ -49,16 +51,11 @@ function laneOf({ strategy, consumers }: SubscriptionRow, { event, share }: Rout
  * The envelopes of an event for one subscription (BUS-038 to BUS-042). A delivery of its own says how it stands; without
  * one the cursor does: an event behind it was handed over at once and well, one in front of it waits.
  */
-export function envelopesOf(
-  row: SubscriptionRow,
-  routed: RoutedEvent,
-  traces: Traces,
-  filter: CompiledFilter | null,
-): Envelope[] {
+export function envelopesOf(row: SubscriptionRow, routed: RoutedEvent, traces: Traces): Envelope[] {
   const own = traces.deliveries.filter(({ subscription }) => subscription === row.key);
   const envelopes = own.map((delivery) => ofDelivery(row, routed, delivery, traces));
   if (own.some(({ replayId, part }) => replayId === null && part === '')) return envelopes;
-  const passed = ofCursor(row, routed, traces, filter);
+  const passed = ofCursor(row, routed, traces);
   return passed === null ? envelopes : [passed, ...envelopes];
 }
 
@@ -97,15 +94,11 @@ function startsBehind(row: SubscriptionRow, event: LoggedEvent, start: Position 
   return row.createdAt.getTime() > Date.parse(event.recordedAt);
 }
 
-function ofCursor(
-  row: SubscriptionRow,
-  routed: RoutedEvent,
-  { lanes, starts }: Traces,
-  filter: CompiledFilter | null,
-): Envelope | null {
+function ofCursor(row: SubscriptionRow, routed: RoutedEvent, { lanes, starts }: Traces): Envelope | null {
   const { event } = routed;
   // What was passed before a removal was routed all the same.
-  if (reasonAgainst({ ...row, enabled: true, filter }, event) !== null) return null;
+  const routable = routableOf({ ...row, enabled: true });
+  if (isRefusal(routable) || reasonAgainst(routable, event) !== null) return null;
   if (startsBehind(row, event, starts.get(row.key))) return null;
   const name = laneOf(row, routed);
   const lane = lanes.find((one) => one.subscription === row.key && one.lane === name);

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { type EventInput, eventInputSchema, maxBatch, maxPayloadBytes } from '../domain/events.ts';
+import type { JsonObject } from '../domain/json.ts';
 import { refuse } from '../domain/refusal.ts';
 import type { ApiContext } from './context.ts';
 import { issuesOf } from './issues.ts';
@@ -66,11 +67,19 @@ export function nameEvent(
 export function requireSmallPayloads(c: ApiContext, said: Said, bytes: number): void {
   // No part of a small body is large: most requests end here, with nothing made into text again.
   if (bytes <= maxPayloadBytes) return;
-  const isLarge = (part: object): boolean => Buffer.byteLength(JSON.stringify(part)) > maxPayloadBytes;
-  const index = said.inputs.findIndex(({ payload, metadata }) => isLarge(payload) || isLarge(metadata));
+  const index = said.inputs.findIndex(isTooLarge);
   if (index === -1) return;
   const { prefix, details } = nameEvent(c, said, index);
-  throw new ProblemError(
+  throw payloadTooLarge(prefix, details);
+}
+
+/** True for an event with a part that has more bytes than the log takes. */
+export function isTooLarge({ payload, metadata = {} }: { payload: object; metadata?: object }): boolean {
+  return [payload, metadata].some((part) => Buffer.byteLength(JSON.stringify(part)) > maxPayloadBytes);
+}
+
+export function payloadTooLarge(prefix = '', details: JsonObject = {}): ProblemError {
+  return new ProblemError(
     'PAYLOAD_TOO_LARGE',
     `${prefix}The payload of an event may have at most ${maxPayloadBytes} bytes; put larger ones elsewhere and name them.`,
     { details: { ...details, maxBytes: maxPayloadBytes } },

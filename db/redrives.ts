@@ -27,17 +27,21 @@ export type NewRedrive = {
   requestId: string;
 };
 
+/** How many dead letters a redrive took, and those of the chosen ones that it could not take. */
+type TakenLetters = { taken: number; lost: string[] };
+
 /**
- * Stores a redrive and takes its dead letters, each of which can be in one redrive only; answers how many it took, or
- * null when none was left. They stay open until their turn.
+ * Stores a redrive and takes its dead letters, each of which can be in one redrive only; null when none was left. They
+ * stay open until their turn.
  */
-export async function createRedrive(db: Db, input: NewRedrive): Promise<number | null> {
+export async function createRedrive(db: Db, input: NewRedrive): Promise<TakenLetters | null> {
   const { id, ids, filter, canary, perMinute, reason, actor, requestId } = input;
-  const isFree = sql`l.id in (select jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb))
+  const chosen = sql`jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb)`;
+  const isFree = sql`l.id in (select ${chosen})
     and l.state = 'open' and l.redrive_id is null
     and exists (select from deliveries d join subscriptions s on s.key = d.subscription
                 where d.id = l.delivery_id and d.state = 'failed' and s.enabled)`;
-  const outcome = await change<{ taken: number }>(db, {
+  const outcome = await change<TakenLetters>(db, {
     opKey: `redrive:${id}`,
     write: sql`
       insert into redrives (id, requested_by, reason, filter, state, canary, per_minute, total, workflow_id)
@@ -55,7 +59,7 @@ export async function createRedrive(db: Db, input: NewRedrive): Promise<number |
         insert into redrive_items (redrive_id, dead_letter_id, delivery_id, place, state)
         select changed.id, t.id, t.delivery_id, row_number() over (order by t.created_at, t.id), 'waiting'
         from changed, extra_0 t
-        returning 1`,
+        returning dead_letter_id`,
     ],
     events: [
       {
@@ -69,9 +73,12 @@ export async function createRedrive(db: Db, input: NewRedrive): Promise<number |
       ...{ actor, action: 'redrive.start', subjectKind: 'redrive', subjectId: id },
       detail: { requestId, reason, chosen: ids.length, canary, perMinute },
     },
-    result: sql`jsonb_build_object('taken', (select count(*) from extra_1))`,
+    result: sql`jsonb_build_object(
+      'taken', (select count(*) from extra_1),
+      'lost', (select coalesce(jsonb_agg(c.id), '[]') from ${chosen} as c(id)
+               where c.id not in (select dead_letter_id from extra_1)))`,
   });
-  return outcome.status === 'unchanged' ? null : outcome.result.taken;
+  return outcome.status === 'unchanged' ? null : outcome.result;
 }
 
 const isLive = inArray(redrives.state, ['canary', 'releasing']);

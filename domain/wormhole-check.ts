@@ -1,22 +1,11 @@
 import { compileFilter } from './event-filter.ts';
+import { isOpenType } from './event-source.ts';
 import { isAtLeast, severities } from './events.ts';
 import type { Json } from './json.ts';
 import { isRefusal, refuse, type Refusal } from './refusal.ts';
 import { matchesType } from './subscription.ts';
 import { pathProblem, templateProblem } from './template.ts';
 import { countRoots, type EmitSpec, templateRoots, type Wormhole, type WormholeAction } from './wormhole.ts';
-
-/** Words of this system: an event of such a type says what was decided or done here, and no rule makes that up. */
-const ownWords = [
-  'approval.',
-  'audit.',
-  'bus.',
-  'kill-switch.',
-  'notification.',
-  'policy.',
-  'security.',
-  'squad.',
-];
 
 /** Refuses a wormhole that could not work, or that would feed itself, before it is stored. */
 export function checkWormhole(draft: Pick<Wormhole, 'name' | 'match' | 'action'>): Refusal | null {
@@ -61,11 +50,11 @@ function templatesOf(action: WormholeAction): { texts: Json; roots: readonly str
 function checkEmit({ name, match, action }: Pick<Wormhole, 'name' | 'match' | 'action'>): Refusal | null {
   if (action.kind !== 'transform' && action.kind !== 'aggregate') return null;
   const { emit } = action;
-  const own = ownWords.find((word) => emit.type.startsWith(word));
-  if (own !== undefined)
+  // Such an event says what was decided or done here, and no rule makes that up.
+  if (!isOpenType(emit.type))
     return refuse(
       'INVALID',
-      `action.emit.type: types that begin with ${own} are written by this system only.`,
+      `action.emit.type: events of the type ${emit.type} are written by this system only; use a type of your own.`,
     );
   if (match.filter !== undefined || !meetsItself(name, match, emit)) return null;
   return refuse(

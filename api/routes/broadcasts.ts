@@ -4,11 +4,12 @@ import { type BroadcastTarget, storeBroadcast } from '../../db/broadcasts.ts';
 import { newId } from '../../db/ids.ts';
 import { createInstallation } from '../../db/installation.ts';
 import { clusterStates } from '../../domain/bridge.ts';
-import { eventInputSchema, maxPayloadBytes, severities } from '../../domain/events.ts';
+import { eventInputSchema, severities } from '../../domain/events.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { guard } from '../auth.ts';
 import { clusterName } from '../cluster-view.ts';
 import type { Api, ApiContext, ApiDeps } from '../context.ts';
+import { isTooLarge, payloadTooLarge } from '../event-input.ts';
 import { requireOpenType } from '../hook-input.ts';
 import { ProblemError, throwRefusal } from '../problems.ts';
 import { answer, body, jsonObject } from '../schemas.ts';
@@ -75,12 +76,7 @@ export function addBroadcastRoute(app: Api, deps: ApiDeps): void {
   app.openapi(broadcast, async (c) => {
     const { clusters, partial, correlationId, ...event } = c.req.valid('json');
     requireOpenType(event.type);
-    if (Buffer.byteLength(JSON.stringify(event.payload)) > maxPayloadBytes)
-      throw new ProblemError(
-        'PAYLOAD_TOO_LARGE',
-        `The payload of an event may have at most ${maxPayloadBytes} bytes.`,
-        { details: { maxBytes: maxPayloadBytes } },
-      );
+    if (isTooLarge(event)) throw payloadTooLarge();
     const names = (await meant(clusters)).map(({ name }) => name);
     const id = newId('brc');
     const outcome = await storeBroadcast(db, {

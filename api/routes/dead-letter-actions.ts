@@ -1,6 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { discardDeadLetters } from '../../db/dead-letter-discard.ts';
-import { selectLetters } from '../../db/dead-letter-select.ts';
+import { type HandledAs, type LeftOutLetter, selectLetters } from '../../db/dead-letter-select.ts';
 import { getDeadLetter } from '../../db/dead-letter-list.ts';
 import { newId } from '../../db/ids.ts';
 import { createRedrive, getRedrive, type NewRedrive } from '../../db/redrives.ts';
@@ -123,9 +123,10 @@ export function addDeadLetterActionRoutes(app: Api, deps: ApiDeps): void {
   async function start(asker: Asker, wanted: Omit<NewRedrive, 'id' | 'actor' | 'requestId'>) {
     const id = newId('rdr');
     const { principal, requestId } = asker;
-    const taken = await createRedrive(db, { ...wanted, id, actor: principal.id, requestId });
-    const leftOut = await notTaken(wanted.ids, taken);
-    if (taken === null) throwRefusal(refusalOf(leftOut, null));
+    const stored = await createRedrive(db, { ...wanted, id, actor: principal.id, requestId });
+    const leftOut = await whyLost(stored?.lost ?? wanted.ids, 'redrive');
+    if (stored === null) throwRefusal(refusalOf(leftOut, null));
+    const { taken } = stored;
     const started = await startRun(id, taken, wanted.canary ? 'canary' : 'releasing');
     const row = await getRedrive(db, id);
     if (row === null) throwRefusal(refuse('NOT_FOUND', `There is no redrive ${id}.`));
@@ -147,11 +148,11 @@ export function addDeadLetterActionRoutes(app: Api, deps: ApiDeps): void {
     }
   }
 
-  /** Those of a selection that somebody else was faster with. */
-  async function notTaken(ids: string[], taken: number | null) {
-    if (taken === ids.length) return [];
-    const wish = { which: { ids }, maximum: ids.length, until: null };
-    return (await selectLetters(db, wish, 'redrive')).leftOut;
+  /** Those of a selection that somebody else was faster with, and what was done with them. */
+  async function whyLost(lost: string[], as: HandledAs): Promise<LeftOutLetter[]> {
+    if (lost.length === 0) return [];
+    const wish = { which: { ids: lost }, maximum: lost.length, until: null };
+    return (await selectLetters(db, wish, as)).leftOut;
   }
 
   app.openapi(redriveMany, async (c) => {
@@ -189,8 +190,7 @@ export function addDeadLetterActionRoutes(app: Api, deps: ApiDeps): void {
     });
     const isDone = new Set(discarded);
     const lost = ids.filter((id) => !isDone.has(id));
-    const wish = { which: { ids: lost }, maximum: lost.length, until: null };
-    const leftOut = lost.length === 0 ? [] : (await selectLetters(db, wish, 'discard')).leftOut;
+    const leftOut = await whyLost(lost, 'discard');
     const view = { preview: false as const, count: ids.length, discarded: discarded.length, leftOut };
     return c.json(view, 200);
   });

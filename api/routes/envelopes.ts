@@ -1,16 +1,14 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { getRouted, readTraces } from '../../db/envelopes.ts';
 import { pageSubscriptions } from '../../db/subscription-change.ts';
-import type { SubscriptionRow } from '../../db/subscriptions.ts';
-import { isRefusal, refuse } from '../../domain/refusal.ts';
-import type { CompiledFilter } from '../../domain/routing.ts';
+import { refuse } from '../../domain/refusal.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { envelopeSchema, envelopesOf } from '../envelopes.ts';
 import { cutPage, decodeCursor, pageOf, pageQuery } from '../paging.ts';
 import { throwRefusal } from '../problems.ts';
 import { answer, idParams } from '../schemas.ts';
-import { type CompileFilter, keyText } from './subscription-input.ts';
+import { keyText } from './subscription-input.ts';
 
 const keyPlace = z.strictObject({ key: keyText });
 
@@ -29,19 +27,8 @@ const list = createRoute({
   },
 });
 
-/** Envelopes say what the consumers do, so they ask the same router and the same filters. */
-export function addEnvelopeRoute(
-  app: Api,
-  deps: ApiDeps,
-  { compileFilter }: { compileFilter: CompileFilter },
-): void {
+export function addEnvelopeRoute(app: Api, deps: ApiDeps): void {
   const { db, log } = deps.database;
-
-  function filterOf({ match }: SubscriptionRow): CompiledFilter | null {
-    if (match.filter === undefined) return null;
-    const compiled = compileFilter(match.filter);
-    return isRefusal(compiled) ? null : compiled;
-  }
 
   app.openapi(list, async (c) => {
     const { id } = c.req.valid('param');
@@ -57,7 +44,7 @@ export function addEnvelopeRoute(
       id,
       page.rows.map(({ key }) => key),
     );
-    const items = page.rows.flatMap((row) => envelopesOf(row, routed, traces, filterOf(row)));
+    const items = page.rows.flatMap((row) => envelopesOf(row, routed, traces));
     return c.json({ items, nextCursor: page.nextCursor }, 200);
   });
 }

@@ -3,10 +3,10 @@ import { appendEvents } from '../../db/events.ts';
 import { getHook, type HookRow } from '../../db/hooks.ts';
 import { derivedId, newId } from '../../db/ids.ts';
 import { createInstallation } from '../../db/installation.ts';
-import { maxPayloadBytes } from '../../domain/events.ts';
 import { eventOfMessage, hookSealContext } from '../../domain/hook.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { isRefusal, refuse } from '../../domain/refusal.ts';
+import { isTooLarge, payloadTooLarge } from '../event-input.ts';
 import type { EventSchemas } from '../event-schemas.ts';
 import { defaultMaxBytes } from '../body.ts';
 import { readBytes } from '../body-bytes.ts';
@@ -119,12 +119,7 @@ export function addHookDoor(
       hook.form === 'event'
         ? readRelayed(hook, { messageId, body, pathHeader }, await installation.place())
         : eventOfMessage(hook, { ...message, body });
-    if (Buffer.byteLength(JSON.stringify(event.payload)) > maxPayloadBytes)
-      throw new ProblemError(
-        'PAYLOAD_TOO_LARGE',
-        `The payload of an event may have at most ${maxPayloadBytes} bytes.`,
-        { details: { maxBytes: maxPayloadBytes } },
-      );
+    if (isTooLarge(event)) throw payloadTooLarge();
     requireOpenType(event.type);
     // Derived, so that a repetition is known as one as long as the log knows the event, also after a restart.
     const judged = (await schemas.judge())({

@@ -1,17 +1,14 @@
 import { z } from '@hono/zod-openapi';
 import type { SubscriptionParts } from '../../db/subscription-change.ts';
 import { defaultRetry, type RetryPolicy, type Strategy, strategies } from '../../domain/delivery.ts';
+import { compileFilter } from '../../domain/event-filter.ts';
 import { severities, sourceTypes } from '../../domain/events.ts';
-import { isRefusal, refuse, type Refusal } from '../../domain/refusal.ts';
-import type { CompiledFilter } from '../../domain/routing.ts';
+import { isRefusal, refuse } from '../../domain/refusal.ts';
 import { checkTemplate } from '../../domain/signal-target.ts';
 import { type EventMatch, maxConsumers } from '../../domain/subscription.ts';
 import { throwRefusal } from '../problems.ts';
 import { control, line } from '../schemas.ts';
 import { httpUrl } from './probe-input.ts';
-
-/** Reads an expression over an event; a text that is none is refused with the place of the mistake. */
-export type CompileFilter = (text: string) => CompiledFilter | Refusal;
 
 export const keyText = z
   .string()
@@ -140,10 +137,10 @@ export function consumersOf(strategy: Strategy, given: number | undefined): numb
 }
 
 /** Refuses what does not fit together: each strategy looks at members of the match of its own. */
-export function checkRouting(
-  { strategy, match: wanted }: Pick<SubscriptionParts, 'strategy' | 'match'>,
-  compileFilter: CompileFilter,
-): void {
+export function checkRouting({
+  strategy,
+  match: wanted,
+}: Pick<SubscriptionParts, 'strategy' | 'match'>): void {
   const invalid = (message: string): never => throwRefusal(refuse('INVALID', message));
   const { destination, filter } = wanted;
   if ((strategy === 'direct') !== (destination !== undefined))

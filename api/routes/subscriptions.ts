@@ -25,7 +25,6 @@ import { subscriptionSchema, subscriptionViews, type SubscriptionView } from '..
 import {
   checkHandler,
   checkRouting,
-  type CompileFilter,
   consumersOf,
   type HandlerInput,
   keyText,
@@ -113,7 +112,7 @@ export async function subscriptionNow(deps: ApiDeps, key: string): Promise<Subsc
   return view ?? throwRefusal(refuse('NOT_FOUND', `There is no subscription ${key}.`));
 }
 
-/** A subscription that somebody made and that is not switched off. */
+/** A subscription that somebody made for itself and that is not switched off. */
 export async function requireOwn(deps: ApiDeps, key: string): Promise<SubscriptionRow> {
   const row = await requireSubscription(deps, key);
   if (row.owner === null)
@@ -121,6 +120,13 @@ export async function requireOwn(deps: ApiDeps, key: string): Promise<Subscripti
       refuse(
         'FORBIDDEN',
         `Subscription ${key} is a part of this system; it can be paused, resumed and rewound, nothing else.`,
+      ),
+    );
+  if (isReservedKey(key))
+    throwRefusal(
+      refuse(
+        'FORBIDDEN',
+        `Subscription ${key} belongs to a cluster, which is changed under /v1/bridge/clusters; here it can be paused, resumed and rewound, nothing else.`,
       ),
     );
   if (!row.enabled)
@@ -136,11 +142,7 @@ export async function placeOf(deps: ApiDeps, text: string): Promise<Position> {
   return place;
 }
 
-export function addSubscriptionRoutes(
-  app: Api,
-  deps: ApiDeps,
-  { compileFilter }: { compileFilter: CompileFilter },
-): void {
+export function addSubscriptionRoutes(app: Api, deps: ApiDeps): void {
   const { db } = deps.database;
 
   function checkNetwork(principal: Principal, given: HandlerInput): void {
@@ -181,7 +183,7 @@ export function addSubscriptionRoutes(
       retry: retryOf(input.retry),
       ...configOf(key, given),
     };
-    checkRouting(parts, compileFilter);
+    checkRouting(parts);
     const taken = refuse('CONFLICT', `There is already a subscription ${key}.`);
     if (isReservedKey(key)) throwRefusal(taken);
     if ((await countOwned(db)) >= maxSubscriptions)
@@ -233,7 +235,7 @@ export function addSubscriptionRoutes(
     };
     const kept = row.strategy === 'balanced' && then.strategy === 'balanced' ? row.consumers : undefined;
     const shared = consumersOf(then.strategy, consumers ?? kept);
-    checkRouting(then, compileFilter);
+    checkRouting(then);
     const outcome = await editSubscription(db, {
       key,
       seenVersion: version,

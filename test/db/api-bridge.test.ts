@@ -3,6 +3,7 @@ import { newId } from '../../db/ids.ts';
 import { createInstallation } from '../../db/installation.ts';
 import { subscriptionSecret } from '../../db/signing-secret.ts';
 import { listLanes, listSubscriptions } from '../../db/subscriptions.ts';
+import { maxPayloadBytes } from '../../domain/events.ts';
 import { createTestApi, keysOf, type TestApi, type Untyped } from '../support/api.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
 import { signedHeaders } from '../support/signed.ts';
@@ -115,6 +116,33 @@ describe('a cluster', () => {
     expect(status).toBe(200);
     expect(body.signingSecret).toBe(subscriptionSecret(api.deps.agentRoot, `cluster-${cluster.name}`, 2));
     expect(Date.parse(body.cluster.previousSecretUntil)).toBeGreaterThan(Date.now());
+  });
+
+  test.each<[string, 'PATCH' | 'DELETE' | 'POST', string, object | undefined]>([
+    ['edited', 'PATCH', '', { version: 1, description: 'mine' }],
+    ['pointed elsewhere', 'PATCH', '', { version: 1, handler: { kind: 'webhook', url } }],
+    ['removed', 'DELETE', '', undefined],
+    ['given another secret', 'POST', '/secret', {}],
+  ])('has a subscription that cannot be %s by itself', async (_what, method, path, body) => {
+    const { name } = (await aCluster()).cluster;
+    const before = await subscriptionOf(name);
+    const answer = await api.call(method, `/v1/subscriptions/cluster-${name}${path}`, {
+      as: keys.admin,
+      ...(body === undefined ? {} : { body }),
+    });
+    expect(answer).toMatchObject({ status: 403, body: { code: 'FORBIDDEN' } });
+    expect(answer.body.detail).toContain('/v1/bridge/clusters');
+    expect(await subscriptionOf(name)).toEqual(before);
+  });
+
+  test.each<[string, object]>([
+    ['pause', {}],
+    ['rewind', { to: 'start' }],
+  ])('has a subscription that takes a %s', async (action, body) => {
+    const { name } = (await aCluster()).cluster;
+    const path = `/v1/subscriptions/cluster-${name}/${action}`;
+    const { status } = await api.call('POST', path, { as: keys.operator, body });
+    expect(status).toBe(202);
   });
 
   test('is switched off with its subscription, and on again', async () => {
@@ -316,6 +344,12 @@ describe('an event of another DreamNet', () => {
     const answer = await send(relayed(given));
     expect(answer.status).toBe(400);
     expect(answer.body.details.issues[0].path[0]).toBe(Object.keys(given)[0]);
+  });
+
+  test.each(['payload', 'metadata'])('with too large a %s is refused', async (part) => {
+    const answer = await send(relayed({ [part]: { a: 'x'.repeat(270_000) } }));
+    expect(answer).toMatchObject({ status: 413, body: { code: 'PAYLOAD_TOO_LARGE' } });
+    expect(answer.body.details.maxBytes).toBe(maxPayloadBytes);
   });
 
   test('counts as coming in at the cluster whose hook it is', async () => {

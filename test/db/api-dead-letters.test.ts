@@ -13,6 +13,7 @@ import {
   letterStates,
   someLetters,
 } from '../support/dead-letters.ts';
+import { eventually } from './eventually.ts';
 
 let database: TestDatabase;
 let people: People;
@@ -263,6 +264,33 @@ describe('a redrive', () => {
       if (status === 409) expect(body.detail).toContain(won[0]?.body.redrive.id);
     }
     expect(await letterStates(database, idsOf(letters))).toEqual(Array(8).fill('open'));
+  });
+
+  test('of which somebody else was faster with one leaves out that one only', async () => {
+    const subscription = await aSubscription(database);
+    const letters = await someLetters(database, subscription, 3);
+    const { act } = await previewed('redrive', { filter: { subscription } });
+    const lost = letters[1]?.id ?? '';
+    const other = await database.root.reserve();
+    try {
+      // Not committed while the letters are selected, committed when they are taken.
+      await other.unsafe('begin');
+      await other`
+        update dead_letters set state = 'discarded', handled_by = 'prn_bob', reason = 'old', handled_at = now()
+        where id = ${lost}`;
+      const acting = act();
+      const isWaiting = () => database.root`
+        select from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock' and query like '%insert into redrives%'`;
+      await eventually(isWaiting).toHaveLength(1);
+      await other.unsafe('commit');
+      const { status, body } = await acting;
+      expect(status).toBe(201);
+      expect(body.redrive.total).toBe(2);
+      expect(body.leftOut).toEqual([{ id: lost, why: expect.stringContaining('discarded by prn_bob') }]);
+    } finally {
+      other.release();
+    }
   });
 
   test('is kept while Temporal does not answer: the relay starts its run', async () => {

@@ -37,11 +37,11 @@ const idsOf = (letters: Letter[]): string[] => letters.map(({ id }) => id);
 
 async function create(letters: Letter[], given: Partial<NewRedrive> = {}) {
   const id = newId('rdr');
-  const taken = await createRedrive(database.db, {
+  const stored = await createRedrive(database.db, {
     ...{ id, ids: idsOf(letters), filter: null, canary: true, perMinute: 60, reason: 'it is mended' },
     ...{ actor: 'prn_ada', requestId: newId('req'), ...given },
   });
-  return { id, taken };
+  return { id, taken: stored?.taken ?? null };
 }
 
 const release = (id: string, count: number, handled: number, canary = false) =>

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { isRefusal } from '../../domain/refusal.ts';
 import type { EventMatch } from '../../domain/subscription.ts';
 import { compileRule, maxHops, type Wormhole, type WormholeAction } from '../../domain/wormhole.ts';
+import { speechRules } from '../../domain/event-source.ts';
 import { checkWormhole } from '../../domain/wormhole-check.ts';
 import { type Plan, planEvent } from '../../domain/wormhole-effect.ts';
 import { wormholePresets } from '../../domain/wormhole-presets.ts';
@@ -195,6 +196,25 @@ describe('what is refused before it is stored', () => {
     const refusal = checkWormhole(aWormhole(action, match));
     if (why === null) expect(refusal).toBeNull();
     else expect(refusal?.message).toContain(why);
+  });
+
+  test.each(['graft.install.failed', 'halo.cycle.completed', 'api.probe.failed', 'event.processing.failed'])(
+    'an event of the type %s, which nobody may send either',
+    (type) => {
+      for (const action of [
+        { kind: 'transform', emit: { type } } as const,
+        { kind: 'aggregate', count: 2, windowSeconds: 5, emit: { type } } as const,
+      ])
+        expect(checkWormhole(aWormhole(action, shop))?.message).toContain('by this system only');
+    },
+  );
+
+  test('what others may say, a wormhole may say too', () => {
+    const open = speechRules.filter(({ from }) => from.length > 0).flatMap(({ types }) => types);
+    for (const pattern of [...open, 'wormhole.suggested'])
+      expect(
+        checkWormhole(aWormhole({ kind: 'transform', emit: { type: pattern.replace('*', 'x.y') } }, shop)),
+      ).toBeNull();
   });
 
   test('the presets are none of these', () => {
