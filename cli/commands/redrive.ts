@@ -72,7 +72,7 @@ const watchCommand = command({
 /** A line for each change; an API that is away for a while is waited for. */
 async function watch(session: Session, path: string): Promise<Exit> {
   let before: string | null = null;
-  while (!session.stop.aborted) {
+  for (;;) {
     const reply = await look(session, () => session.api.get(path), before === null);
     if (reply !== null) {
       const redrive = bodyOf<RedriveWhole>(reply);
@@ -82,8 +82,8 @@ async function watch(session: Session, path: string): Promise<Exit> {
       if (isRedriveEnded(redrive.state as RedriveState)) return ended(session, redrive);
     }
     await pause(everyMs, session.stop);
+    session.stop.throwIfAborted();
   }
-  return 'ok';
 }
 
 function ended(session: Session, { state, endedBecause }: Redrive): Exit {
