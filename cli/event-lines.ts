@@ -1,5 +1,4 @@
 import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { maxBatch } from '../domain/events.ts';
 import { CliError, usage } from './problem.ts';
@@ -54,28 +53,25 @@ export async function sendLines(session: Session, file: string): Promise<Sent> {
   return sent;
 }
 
-function linesOf(file: string): AsyncIterable<string> {
+/** A line ends at \n or \r\n, as for the API. */
+async function* linesOf(file: string): AsyncGenerator<string, undefined, undefined> {
   const input: Readable = file === '-' ? process.stdin : createReadStream(file);
-  const lines = createInterface({ input, crlfDelay: Infinity });
-  return (async function* () {
-    try {
-      // Without this, a file that cannot be opened ends the program instead of the reading.
-      const failed = new Promise<never>((_resolve, reject) => input.once('error', reject));
-      failed.catch(() => undefined);
-      const each = lines[Symbol.asyncIterator]();
-      for (;;) {
-        const next = await Promise.race([each.next(), failed]);
-        if (next.done === true) return;
-        yield next.value;
+  let rest = '';
+  try {
+    for await (const chunk of input.setEncoding('utf8') as AsyncIterable<string>) {
+      const [head = '', ...more] = chunk.split('\n');
+      rest += head;
+      for (const next of more) {
+        yield rest.replace(/\r$/, '');
+        rest = next;
       }
-    } catch (error) {
-      const reason = error instanceof Error && 'code' in error ? String(error.code) : null;
-      if (reason === null) throw error;
-      throw usage(`--lines: the file ${file} cannot be read (${reason}).`);
-    } finally {
-      lines.close();
     }
-  })();
+    if (rest !== '') yield rest.replace(/\r$/, '');
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : null;
+    if (reason === null) throw error;
+    throw usage(`--lines: the file ${file} cannot be read (${reason}).`);
+  }
 }
 
 /** The problem of a batch, with the line counted from the beginning of the file. */

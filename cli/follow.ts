@@ -1,4 +1,5 @@
 import type { Query } from './http.ts';
+import { isPassing } from './look.ts';
 import { CliError, localError } from './problem.ts';
 import { bodyOf, type Session } from './session.ts';
 import { readMessages } from './sse.ts';
@@ -89,8 +90,4 @@ async function readPage(following: Following, onAnswer: () => void): Promise<Out
   // Filters leave out what was read, so only a cursor that stands still says that the log ends here.
   if (!hasMoved) await pause(everyMs, session.stop);
   return 'again';
-}
-
-function isPassing(error: unknown): error is CliError {
-  return error instanceof CliError && (error.exit === 'unavailable' || error.exit === 'limit');
 }

@@ -1,7 +1,7 @@
 import { visible } from './escape.ts';
 import type { Query } from './http.ts';
 import { inboxLine, inboxTable } from './inbox.ts';
-import { CliError } from './problem.ts';
+import { look } from './look.ts';
 import { bodyOf, type Session, showItem } from './session.ts';
 import { pause } from './stop.ts';
 import type { InboxItem, Page } from './views.ts';
@@ -45,10 +45,12 @@ export async function watchInbox(
   const unhear = screen?.onKey((key) => {
     if (['q', 'Q', '\u0003'].some((end) => key.includes(end))) quit.abort();
   });
+  const read = async (): Promise<Page<InboxItem>> =>
+    bodyOf<Page<InboxItem>>(await session.api.get('/v1/approvals', query));
   let before: Map<string, InboxItem> | null = null;
   try {
     while (!stop.aborted) {
-      const page = await look(session, query, before === null);
+      const page: Page<InboxItem> | null = await look(session, read, before === null);
       if (page !== null) {
         if (screen !== null) paint(session, screen, page);
         else if (session.out.json) showItem(session, page, () => '');
@@ -59,19 +61,6 @@ export async function watchInbox(
     }
   } finally {
     unhear?.();
-  }
-}
-
-/** One look; null while the API is away, which a list that is watched outlives. */
-async function look(session: Session, query: Query, isFirst: boolean): Promise<Page<InboxItem> | null> {
-  try {
-    return bodyOf<Page<InboxItem>>(await session.api.get('/v1/approvals', query));
-  } catch (error) {
-    if (session.stop.aborted) return null;
-    const isPassing = error instanceof CliError && ['unavailable', 'limit'].includes(error.exit);
-    if (isFirst || !isPassing) throw error;
-    session.out.hint(`${visible(error.problem.detail)} Trying again.`);
-    return null;
   }
 }
 

@@ -2,6 +2,7 @@ import { visible } from './escape.ts';
 import type { Exit } from './exits.ts';
 import { instant, linkLine, marked } from './format.ts';
 import { pathId } from './ids.ts';
+import { look } from './look.ts';
 import { facts, type Output, table } from './output.ts';
 import { bodyOf, type Session, show, showItem } from './session.ts';
 import { pause } from './stop.ts';
@@ -62,20 +63,21 @@ export function describePreview(out: Output, preview: ReplayPreview): string[] {
   ];
 }
 
-/** Looks at a replay until it has ended; one that failed is no success of the command. */
+/** Looks at a replay until it has ended, also past an API that is away; one that failed is no success of the command. */
 export async function watchReplay(session: Session, id: string): Promise<Exit> {
   const { api, out, stop } = session;
-  let before = '';
+  let before: string | null = null;
   for (;;) {
-    const reply = await api.get(`/v1/replays/${pathId(id)}`);
-    const replay = bodyOf<Replay>(reply);
-    const line = progressLine(replay);
-    const isOver = replay.state !== 'running';
-    if (line !== before && !isOver) showItem(session, replay, () => line);
-    before = line;
-    if (isOver) {
-      show(session, reply, () => describeReplay(out, replay));
-      return replay.state === 'done' && replay.progress.failed === 0 ? 'ok' : 'unexpected';
+    const reply = await look(session, () => api.get(`/v1/replays/${pathId(id)}`), before === null);
+    if (reply !== null) {
+      const replay = bodyOf<Replay>(reply);
+      if (replay.state !== 'running') {
+        show(session, reply, () => describeReplay(out, replay));
+        return replay.state === 'done' && replay.progress.failed === 0 ? 'ok' : 'unexpected';
+      }
+      const line = progressLine(replay);
+      if (line !== before) showItem(session, replay, () => line);
+      before = line;
     }
     await pause(everyMs, stop);
     stop.throwIfAborted();

@@ -6,8 +6,8 @@ import { visible } from '../escape.ts';
 import type { Exit } from '../exits.ts';
 import { hintMore, pageArgs } from '../format.ts';
 import { pathId } from '../ids.ts';
+import { look } from '../look.ts';
 import { table } from '../output.ts';
-import { CliError } from '../problem.ts';
 import { bodyOf, type Session, show, showItem } from '../session.ts';
 import { pause } from '../stop.ts';
 import type { Redrive, RedriveWhole } from '../bus-views.ts';
@@ -72,28 +72,17 @@ const watchCommand = command({
 /** A line for each change; an API that is away for a while is waited for. */
 async function watch(session: Session, path: string): Promise<Exit> {
   let before: string | null = null;
-  while (!session.stop.aborted) {
-    const redrive = await look(session, path, before === null);
-    if (redrive !== null) {
+  for (;;) {
+    const reply = await look(session, () => session.api.get(path), before === null);
+    if (reply !== null) {
+      const redrive = bodyOf<RedriveWhole>(reply);
       const line = redriveLine(redrive);
       if (line !== before) showItem(session, redrive, () => visible(line));
       before = line;
       if (isRedriveEnded(redrive.state as RedriveState)) return ended(session, redrive);
     }
     await pause(everyMs, session.stop);
-  }
-  return 'ok';
-}
-
-async function look(session: Session, path: string, isFirst: boolean): Promise<RedriveWhole | null> {
-  try {
-    return bodyOf<RedriveWhole>(await session.api.get(path));
-  } catch (error) {
-    if (session.stop.aborted) return null;
-    const isPassing = error instanceof CliError && ['unavailable', 'limit'].includes(error.exit);
-    if (isFirst || !isPassing) throw error;
-    session.out.hint(`${visible(error.problem.detail)} Trying again.`);
-    return null;
+    session.stop.throwIfAborted();
   }
 }
 

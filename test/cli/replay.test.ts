@@ -161,6 +161,20 @@ test('replay watch prints each step, and its end decides the exit code', async (
   expect((await cli('replay', 'watch', id)).code).toBe(1);
 });
 
+test.each([
+  [503, 'UNAVAILABLE', 8],
+  [429, 'LIMIT', 7],
+])('replay watch outlives a passing %i %s, but not as its first look', async (status, code, exit) => {
+  const looks = [{ body: replay() }, problem(status, code, 'Not now.')];
+  const last = { body: replay({ state: 'done' }) };
+  api.on(`GET ${path}`, () => looks.shift() ?? last);
+  const ended = await cli('replay', 'watch', id);
+  expect(ended).toMatchObject({ code: 0, stderr: 'Not now. Trying again.\n' });
+  expect(ended.stdout).toContain('done');
+  api.on(`GET ${path}`, () => problem(status, code, 'Not now.'));
+  expect((await cli('replay', 'watch', id)).code).toBe(exit);
+});
+
 test('replay cancel tells whether the run has heard it', async () => {
   api.on(`POST ${path}/cancel`, () => ({ body: replay({ state: 'cancelled' }) }));
   const done = await cli('replay', 'cancel', id, '--reason', 'wrong window');

@@ -57,6 +57,26 @@ describe('event send --lines', () => {
     });
   });
 
+  test('a line ends at \\n or \\r\\n and nowhere else, wherever a read of the file ends', async () => {
+    accept((lines) => lines.map((id) => ({ id, duplicate: false })));
+    const texts = ['one', 'two\u2028and a half', 'x'.repeat(200_000), 'ü'.repeat(40_000), 'last'];
+    const lines = texts.map((text) => JSON.stringify({ text }));
+    const file = join(folder, 'ends.ndjson');
+    writeFileSync(file, `${lines.slice(0, -1).join('\r\n')}\n${lines.at(-1)}`);
+    expect(await call(['event', 'send', '--lines', file])).toMatchObject({ code: 0 });
+    expect(api.asked.map(({ body }) => body?.lines)).toEqual([lines]);
+  });
+
+  test('a long file needs no more memory than a short one', async () => {
+    accept(() => []);
+    const file = join(folder, 'long.ndjson');
+    writeFileSync(file, '{"a":1}\n'.repeat(300_000));
+    const small = { NODE_OPTIONS: '--max-old-space-size=64' };
+    const ended = await run(['event', 'send', '--lines', file, '--url', api.url], small);
+    expect(ended).toMatchObject({ code: 0 });
+    expect(api.asked).toHaveLength(300);
+  });
+
   test('names the line of the file, and says what is stored before it', async () => {
     let batches = 0;
     api.on('POST /v1/events', ({ body }) => {
