@@ -1,27 +1,21 @@
-import { Webhook } from 'standardwebhooks';
 import type { WebhookConfig } from '../domain/channel.ts';
 import { discordBody, webhookBody } from '../domain/notification-body.ts';
 import { notSent, type SendEnd, type SendInput, sendTimeoutMs } from './channel-send.ts';
 import { explainFetchError, guardedFetch, type GuardedResponse, refusalIn } from './guarded-fetch.ts';
+import { signedHeaders } from './signed-headers.ts';
 
 type Target = { config: WebhookConfig; url: string };
 
 const maxAnswerBytes = 64 * 1024;
 const longestWaitMs = 15 * 60_000;
 
-/** Posts a notification with the headers of Standard Webhooks; the id stays the same over all tries. */
+/** Posts a signed notification; the id stays the same over all tries. */
 export async function sendWebhook(
   { notification, signal }: SendInput,
   target: Target & { secrets: string[] },
 ): Promise<SendEnd> {
   const body = webhookBody(notification);
-  const at = new Date();
-  const signatures = target.secrets.map((secret) => new Webhook(secret).sign(notification.id, at, body));
-  const headers = {
-    'webhook-id': notification.id,
-    'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
-    'webhook-signature': signatures.join(' '),
-  };
+  const headers = signedHeaders(notification.id, body, target.secrets);
   return post(target, target.url, headers, body, signal, () => null);
 }
 
@@ -34,7 +28,7 @@ export async function sendDiscord({ notification, signal }: SendInput, target: T
 }
 
 /** One signed or unsigned post of JSON, and what its end means for another try. */
-export async function post(
+async function post(
   { config }: Target,
   url: string,
   headers: Record<string, string>,

@@ -20,9 +20,12 @@ export async function followCursor(turn: Turn, lanes: Lanes): Promise<Ended> {
   const { wakeups, stop, row } = turn;
   let isToCheck = false;
   let failures = 0;
+  let isHidden = false;
   let work: Work | null = null;
   while (Date.now() < turn.until && !stop.aborted) {
-    const mark = wakeups.mark([newEvents, row.key]);
+    // What is known to be hidden is announced no more.
+    const mark = isHidden ? -1 : wakeups.mark([newEvents, row.key]);
+    isHidden = false;
     const ownMark = wakeups.mark([row.key]);
     try {
       const ended = isToCheck ? await lanes.check() : null;
@@ -30,6 +33,7 @@ export async function followCursor(turn: Turn, lanes: Lanes): Promise<Ended> {
       if (work === null || !lanes.holds(work.batch)) work = begin(turn, await lanes.next());
       if (work === null) {
         const woken = await waitForMore(turn, lanes, mark);
+        isHidden = woken === 'hidden';
         isToCheck = woken === 'timeout' || wakeups.mark([row.key]) !== ownMark;
       } else {
         const goesOn = await finish(turn, lanes, work);
@@ -94,8 +98,15 @@ function isWanted(turn: Turn, records: Records, event: LoggedEvent): boolean {
   return false;
 }
 
-/** Waits for an announcement, and then until what was announced is below the horizon. */
-async function waitForMore(turn: Turn, lanes: Lanes, mark: number): Promise<'announced' | 'timeout'> {
+/**
+ * Waits for an announcement, and then until what was announced is below the horizon; `hidden` when it still is not and the
+ * subscription has news of its own, such as a pause.
+ */
+async function waitForMore(
+  turn: Turn,
+  lanes: Lanes,
+  mark: number,
+): Promise<'announced' | 'hidden' | 'timeout'> {
   const { wakeups, stop, row } = turn;
   const { log } = turn.database;
   const topics = [newEvents, row.key];
@@ -111,6 +122,7 @@ async function waitForMore(turn: Turn, lanes: Lanes, mark: number): Promise<'ann
     if (ready !== undefined || !(await answered(hasHiddenAfter(log, front)))) break;
     const ms = poll < 25 ? horizonPollMs : Math.min(longestHorizonPollMs, horizonPollMs * (poll - 24));
     await wakeups.after([row.key], ownMark, ms, stop);
+    if (wakeups.mark([row.key]) !== ownMark) return 'hidden';
   }
   return woken;
 }

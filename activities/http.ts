@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import { Webhook } from 'standardwebhooks';
 import { getAgent } from '../db/agents.ts';
 import type { Database } from '../db/client.ts';
 import { agentSecret } from '../db/signing-secret.ts';
@@ -15,6 +14,7 @@ import {
   readAgentResult,
 } from '../domain/task.ts';
 import { explainFetchError, guardedFetch, type GuardedResponse, refusalIn } from './guarded-fetch.ts';
+import { signedHeaders } from './signed-headers.ts';
 
 export type HttpActivities = ReturnType<typeof createHttpActivities>;
 
@@ -35,8 +35,6 @@ export function createHttpActivities({ database, agentRoot }: { database: Databa
     signal: AbortSignal,
   ): Promise<GuardedResponse> {
     const body = method === 'POST' ? JSON.stringify(call) : '';
-    const at = new Date();
-    const signature = new Webhook(agentSecret(agentRoot, agent.id)).sign(call.key, at, body);
     return guardedFetch({
       url: agent.config.url,
       method,
@@ -45,9 +43,7 @@ export function createHttpActivities({ database, agentRoot }: { database: Databa
         ...(method === 'POST' ? { 'content-type': 'application/json' } : {}),
         'idempotency-key': call.key,
         'dreamnet-epoch': String(call.epoch ?? 0),
-        'webhook-id': call.key,
-        'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
-        'webhook-signature': signature,
+        ...signedHeaders(call.key, body, [agentSecret(agentRoot, agent.id)]),
       },
       body: method === 'POST' ? body : null,
       timeoutMs: call.timeoutMs,

@@ -84,6 +84,8 @@ export function createSubscriptionActivities(deps: Deps) {
 
       const beat = setInterval(() => context.heartbeat(turn.count), heartbeatMs);
       const due = deliverDue(turn, slowPollMs).finally(() => over.abort());
+      // Looked at below; until then a rejection nobody handles would end the process.
+      due.catch(() => undefined);
       try {
         const ended = await followCursor(turn, lanes).finally(() => over.abort());
         await due;

@@ -115,11 +115,12 @@ function bodyOf(subscription: string, { event, attempt, replay }: Delivery): str
 
 function send(target: WebhookTarget, delivery: Delivery, context: DeliveryContext): Promise<WebhookReceipt> {
   const { event, attempt } = delivery;
+  const { subscription, signal } = context;
   return postWebhook(target, {
-    id: idOf(target.key, delivery),
-    body: bodyOf(target.key, delivery),
-    headers: envelopeHeaders(target.key, event, attempt),
-    signal: context.signal,
+    id: idOf(subscription, delivery),
+    body: bodyOf(subscription, delivery),
+    headers: envelopeHeaders(subscription, event, attempt),
+    signal,
   });
 }
 

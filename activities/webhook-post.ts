@@ -1,4 +1,3 @@
-import { Webhook } from 'standardwebhooks';
 import type { SecretBox } from '../db/sealed.ts';
 import { subscriptionSecret } from '../db/signing-secret.ts';
 import type { JsonObject } from '../domain/json.ts';
@@ -6,10 +5,10 @@ import { plainLine } from '../domain/notification.ts';
 import { withoutSecrets } from '../domain/redact.ts';
 import { sealContext } from '../domain/subscription-request.ts';
 import { explainFetchError, guardedFetch, type GuardedResponse, refusalIn } from './guarded-fetch.ts';
+import { signedHeaders } from './signed-headers.ts';
 
-/** Where the events of a webhook subscription go, and what their signatures are made with. */
+/** Where events go, and what their signatures are made with. */
 export type WebhookTarget = {
-  key: string;
   url: string;
   origin: string;
   allowPrivateNetwork: boolean;
@@ -43,7 +42,6 @@ export function webhookTarget(
   const versions = isOverlap ? [secretVersion, secretVersion - 1] : [secretVersion];
   const url = deps.secretBox.open(config.sealedUrl, sealContext(key));
   return {
-    key,
     url,
     origin: new URL(url).origin,
     allowPrivateNetwork: config.allowPrivateNetwork === true,
@@ -52,13 +50,11 @@ export function webhookTarget(
   };
 }
 
-/** Posts a body with the headers of Standard Webhooks; the id is the same over all tries of one delivery. */
+/** Posts a signed body; the id is the same over all tries of one delivery. */
 export async function postWebhook(
   target: WebhookTarget,
   sent: { id: string; body: string; headers: Record<string, string>; signal: AbortSignal },
 ): Promise<WebhookReceipt> {
-  const at = new Date();
-  const signatures = target.secrets.map((secret) => new Webhook(secret).sign(sent.id, at, sent.body));
   try {
     const answer = await guardedFetch({
       url: target.url,
@@ -67,9 +63,7 @@ export async function postWebhook(
         'content-type': 'application/json',
         'user-agent': 'dreamnet-bus',
         ...sent.headers,
-        'webhook-id': sent.id,
-        'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
-        'webhook-signature': signatures.join(' '),
+        ...signedHeaders(sent.id, sent.body, target.secrets),
       },
       body: sent.body,
       timeoutMs: target.timeoutMs,
@@ -99,7 +93,7 @@ function judge({ status, headers }: GuardedResponse): WebhookReceipt {
     return {
       ok: false,
       status,
-      error: `It answered ${status}; redirects are not followed, so give the subscription its new address.`,
+      error: `It answered ${status}; redirects are not followed, so give the new address.`,
       isFinal: true,
     };
   const mayPass = [408, 425, 429].includes(status) || status >= 500;

@@ -23,10 +23,11 @@ async function countGroup({ database }: WormholeDeps, group: Group): Promise<boo
   const [first] = items;
   if (first === undefined) return true;
   for (let round = 0; round < rounds; round += 1) {
+    // Read first: what others count from here on changes its revision, and nothing is saved over it.
+    const stored = await readWindow(database.db, { wormhole: first.row.id, key, replay });
     const settled = await settledResults(database.db, items.map(keyOf));
     const open = items.filter((item) => !isSettled(settled, keyOf(item)));
     if (open.length === 0) return true;
-    const stored = await readWindow(database.db, { wormhole: first.row.id, key, replay });
     const { state, results } = countAll(stored?.state ?? null, key, open);
     if (state === null) return true;
     const target = { wormhole: first.row.id, key, replay, seen: stored?.revision ?? 0, state, results };

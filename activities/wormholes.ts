@@ -67,7 +67,8 @@ export function createWormholesHandler(deps: WormholeDeps): EventHandler {
         later.push(...end.later);
         unavailable ??= end.unavailable;
       } catch (error) {
-        if (isUnavailable(error)) throw error;
+        // What a turn that ends broke off was not tried, and is not done either.
+        if (isUnavailable(error) || context.signal.aborted) throw error;
         failures.push(
           ...failed(items, 'HANDLER_FAILED', error instanceof Error ? error.message : String(error)),
         );

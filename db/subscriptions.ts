@@ -6,8 +6,14 @@ import { subscriptionLanes, subscriptions } from './schema/index.ts';
 export type SubscriptionRow = typeof subscriptions.$inferSelect;
 export type LaneRow = typeof subscriptionLanes.$inferSelect;
 
+/** Those that are not removed. */
 export async function listSubscriptions(db: Db): Promise<SubscriptionRow[]> {
-  return db.select().from(subscriptions).orderBy(asc(subscriptions.key)).limit(1000);
+  return db
+    .select()
+    .from(subscriptions)
+    .where(eq(subscriptions.enabled, true))
+    .orderBy(asc(subscriptions.key))
+    .limit(1000);
 }
 
 export async function getSubscription(db: Db, key: string): Promise<SubscriptionRow | null> {

@@ -149,8 +149,7 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
     if (count % slowEvery !== 0) return;
     await each(await deps.runs.listBrokenRuns('task'), closeBroken, warn);
     await each(await deps.runs.listBrokenRuns('replay'), closeBrokenReplay, warn);
-    const owned = (await listSubscriptions(db)).filter(({ enabled }) => enabled);
-    await each(owned, ({ key }) => deps.runs.startSubscription(key), warn);
+    await each(await listSubscriptions(db), ({ key }) => deps.runs.startSubscription(key), warn);
     await each(await listLiveRedrives(db, graceMs, batch), (row) => deps.runs.startRedrive(row), warn);
     await each(
       await listStrandedNotifications(db, strandedMs, batch),

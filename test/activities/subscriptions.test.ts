@@ -168,6 +168,28 @@ describe('the consumer of a subscription', () => {
     await expect(turn).rejects.toBeInstanceOf(CancelledFailure);
   });
 
+  test('a turn whose due deliveries cannot be read fails alone, and not the process with it', async () => {
+    const key = newId('sub');
+    await ensureSubscription(database.log, { key, handler: 'note', match: haloSubscription.match });
+    const log = new Proxy(database.log, {
+      apply(target, self, asked: [TemplateStringsArray]) {
+        if (asked[0].join('').includes('skip locked')) throw new Error('no such thing');
+        return Reflect.apply(target, self, asked) as unknown;
+      },
+    });
+    const { consumeEvents } = createSubscriptionActivities({
+      ...{ database: { ...database, log }, wakeups, turnMs: 60_000 },
+      handlers: { note: { deliver: () => Promise.resolve(nothingFailed), preview: () => Promise.resolve([]) } },
+      compileFilter: () => ({ matches: () => true }),
+    });
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown) => unhandled.push(reason);
+    process.on('unhandledRejection', note);
+    await expect(anEnvironment().run(consumeEvents, { key })).rejects.toThrow('no such thing');
+    process.off('unhandledRejection', note);
+    expect(unhandled).toEqual([]);
+  });
+
   test('a subscription that is switched off is not consumed', async () => {
     const consumer = await aConsumer();
     await database.root`update subscriptions set enabled = false where key = ${consumer.key}`;

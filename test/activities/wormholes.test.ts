@@ -59,10 +59,9 @@ const handler = () =>
     },
   });
 
-const deliver = (...deliveries: Delivery[]) =>
-  handler().deliver(deliveries, {
-    ...{ subscription: 'wormholes', config: {}, signal: new AbortController().signal },
-  });
+const deliverUntil = (signal: AbortSignal, ...deliveries: Delivery[]) =>
+  handler().deliver(deliveries, { subscription: 'wormholes', config: {}, signal });
+const deliver = (...deliveries: Delivery[]) => deliverUntil(new AbortController().signal, ...deliveries);
 
 const make = (action: WormholeAction, given: Partial<NewWormhole> = {}) =>
   aWormhole(database, people.admin, action, given);
@@ -328,6 +327,20 @@ describe('forwarding to an address', () => {
     await deliver(aDelivery(event, { part: row.id }));
     expect(await countOf(row, 'acted')).toBe(1);
     expect(JSON.stringify([down, await resultsOf(row)])).not.toContain('secret-path');
+  });
+
+  test('a turn that ends leaves what was not posted to the next one, with no attempt counted', async () => {
+    const row = await aForward();
+    const deliveries = Array.from({ length: 20 }, () => aDelivery(eventFor(row), { part: row.id }));
+    await expect(deliverUntil(AbortSignal.abort(), ...deliveries)).rejects.toThrow();
+    expect([receiver.received.length, await resultsOf(row)]).toEqual([0, []]);
+    const turn = new AbortController();
+    receiver.next.push(...Array.from({ length: 8 }, () => answer(204)), () => turn.abort());
+    await expect(deliverUntil(turn.signal, ...deliveries)).rejects.toThrow();
+    expect(await countOf(row, 'failed')).toBe(0);
+    expect(await deliver(...deliveries)).toEqual(nothing);
+    expect(await countOf(row, 'acted')).toBe(20);
+    expect(new Set(receiver.received.map(({ headers }) => headers['webhook-id'])).size).toBe(20);
   });
 
   test('a kill switch over deliveries holds it back, with no attempt counted', async () => {

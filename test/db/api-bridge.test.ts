@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '../../db/ids.ts';
 import { createInstallation } from '../../db/installation.ts';
 import { subscriptionSecret } from '../../db/signing-secret.ts';
-import { listLanes, listSubscriptions } from '../../db/subscriptions.ts';
+import { getSubscription, listLanes } from '../../db/subscriptions.ts';
 import { maxPayloadBytes } from '../../domain/events.ts';
 import { createTestApi, keysOf, type TestApi, type Untyped } from '../support/api.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
@@ -37,8 +37,7 @@ const eventsFor = (name: string) => database.root<Untyped[]>`
   select id, type, payload, path, destination, correlation_id, metadata from events
   where destination = ${`cluster:${name}`} order by tx, seq`;
 
-const subscriptionOf = async (name: string) =>
-  (await listSubscriptions(database.db)).find(({ key }) => key === `cluster-${name}`);
+const subscriptionOf = (name: string) => getSubscription(database.db, `cluster-${name}`);
 
 /** What the consumer of a cluster does once everything is handed over. */
 async function drain(name: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Unavailable } from '../../activities/event-handlers.ts';
@@ -375,6 +376,59 @@ describe('a consumer', () => {
     const again = consumers.start();
     await eventually(consumers.ids).toEqual([before.id, meanwhile.id]);
     await again.stop();
+  });
+
+  describe('that waits for the horizon', () => {
+    /** A consumer that knows of an event which an open transaction hides from it. */
+    async function aWaiting() {
+      const { key, anEvent } = await aSubscription(database);
+      let looks = 0;
+      const log = new Proxy(database.log, {
+        apply(target, self, asked: [TemplateStringsArray]) {
+          if (asked[0].join('').includes('as hidden')) looks += 1;
+          return Reflect.apply(target, self, asked) as unknown;
+        },
+      });
+      const consumers = consumersOf({ ...database, log }, wakeups, key);
+      const consumer = consumers.start();
+      const known = anEvent();
+      await appendEvents(database.log, [known]);
+      await eventually(consumers.ids).toEqual([known.id]);
+      const session = await database.root.reserve();
+      await session.unsafe('begin');
+      await session`select pg_current_xact_id()`;
+      const hidden = anEvent();
+      await appendEvents(database.log, [hidden]);
+      await sleep(300);
+      const open = async () => {
+        await session.unsafe('commit');
+        session.release();
+      };
+      return { key, consumer, consumers, open, seen: [known.id, hidden.id], looks: () => looks };
+    }
+
+    test('ends at once when its subscription is paused', async () => {
+      const { key, consumer, open } = await aWaiting();
+      const pausedAt = Date.now();
+      await database.root`update subscriptions set paused_at = now() where key = ${key}`;
+      expect(await consumer.turn).toMatchObject({ ended: 'paused', delivered: 1 });
+      expect(Date.now() - pausedAt).toBeLessThan(2_000);
+      await open();
+    });
+
+    test('goes on waiting for it after an announcement of its own, and does not ask without end', async () => {
+      const { key, consumer, consumers, open, seen, looks } = await aWaiting();
+      const before = looks();
+      expect(before).toBeGreaterThan(0);
+      await database.root`select pg_notify('dreamnet_events', ${key})`;
+      await sleep(700);
+      expect(looks() - before).toBeLessThan(100);
+      const openedAt = Date.now();
+      await open();
+      await eventually(consumers.ids).toEqual(seen);
+      expect(Date.now() - openedAt).toBeLessThan(2_000);
+      await consumer.stop();
+    });
   });
 
   test('that was rewound ends its turn, and the next one delivers again from there', async () => {

@@ -87,6 +87,16 @@ describe('a built-in subscription', () => {
   });
 });
 
+test('what was removed takes no place in the list of those that deliver', async () => {
+  await database.root`
+    insert into subscriptions (key, handler, match, enabled)
+    select 'a-removed-' || n, 'test', ${JSON.stringify(match)}::text::jsonb, false from generate_series(1, 1001) n`;
+  const key = await aBuiltIn();
+  const keys = (await listSubscriptions(database.db)).map((row) => row.key);
+  expect(keys).toContain(key);
+  expect(keys.filter((one) => one.startsWith('a-removed-'))).toEqual([]);
+});
+
 describe('the lease of a lane', () => {
   test('whoever took it last moves the cursor; a consumer that was taken over cannot', async () => {
     const key = await aBuiltIn();
