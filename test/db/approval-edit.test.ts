@@ -122,6 +122,11 @@ describe('an edit', () => {
   });
 });
 
+/** Statements with this in their text that wait for a lock. */
+const waiting = (text: string) => database.root`
+  select from pg_stat_activity
+  where datname = current_database() and wait_event_type = 'Lock' and query like ${`%${text}%`}`;
+
 describe('edits racing', () => {
   test('with votes: what is approved is always the content that its voters saw', async () => {
     const voters = await Promise.all(Array.from({ length: 6 }, () => aPerson(database)));
@@ -167,25 +172,22 @@ describe('edits racing', () => {
   test('what a cancellation waits for is closed with the rest', async () => {
     const task = await aTask(database, people);
     const id = newId('apr');
-    const cancelling = await database.root.begin(async (sql) => {
-      await sql`select from tasks where id = ${task.id} for update`;
-      const cancelled = cancelTask(database.db, {
-        ...{ taskId: task.id, requestId: null, actor: 'test', reason: null, opKey: newId('op') },
-      });
-      await expect
-        .poll(
-          () => database.root`
-          select from pg_stat_activity
-          where datname = current_database() and wait_event_type = 'Lock' and query like '%the task was cancelled%'`,
-        )
-        .toHaveLength(1);
-      await sql`
-        insert into approvals select (jsonb_populate_record(a, jsonb_build_object('id', ${id}::text))).*
-        from approvals a where a.id = ${task.approvalId}`;
-      await sql`update tasks set approvals = approvals + 1, approval_id = ${id} where id = ${task.id}`;
-      return { cancelled };
+    const holder = await database.root.reserve();
+    await holder`select pg_advisory_lock(7)`;
+    const edited = database.log`
+      with locked as (update tasks set approvals = approvals + 1, approval_id = ${id} where id = ${task.id} returning *),
+           held as (select ${task.approvalId} as id, pg_advisory_xact_lock(7) from locked)
+      insert into approvals select (jsonb_populate_record(a, jsonb_build_object('id', ${id}::text))).*
+      from approvals a join held using (id)`.execute();
+    await expect.poll(() => waiting('held as')).toHaveLength(1);
+    const cancelling = cancelTask(database.db, {
+      ...{ taskId: task.id, requestId: null, actor: 'test', reason: null, opKey: newId('op') },
     });
-    expect(await cancelling.cancelled).toEqual({ state: 'cancelled' });
+    await expect.poll(() => waiting('the task was cancelled')).toHaveLength(1);
+    await holder`select pg_advisory_unlock(7)`;
+    holder.release();
+    await edited;
+    expect(await cancelling).toEqual({ state: 'cancelled' });
     expect(await getApproval(database.db, id)).toMatchObject({ state: 'withdrawn' });
   });
 });
