@@ -1,25 +1,26 @@
-import { agentSnapshots, listCandidates, markSilentAgents } from '../db/agents.ts';
+import { listCandidates } from '../db/agents.ts';
 import type { Database } from '../db/client.ts';
 import {
   beginCycle,
+  beginLearning,
   beginProposing,
+  type CycleFindings,
   failCycle,
   finishCycle,
   type NewCycle,
   recordIssues,
+  recordLearningError,
   recordLeftOut,
 } from '../db/halo.ts';
 import { derivedId } from '../db/ids.ts';
-import { endpointSnapshots } from '../db/probes.ts';
 import { type CreatedTask, createTask } from '../db/task-create.ts';
 import { attachEvidence } from '../db/task-fold.ts';
 import { chooseAgent } from '../domain/agent.ts';
-import { analyzeAgents } from '../domain/analyzers/agent-health.ts';
-import { analyzeEndpoints } from '../domain/analyzers/endpoint-health.ts';
 import { type AnalyzerName, type Issue, worstFirst } from '../domain/analyzers/issue.ts';
-import type { HaloLimits, LeftOut, Proposal, WeakPoint } from '../domain/halo.ts';
+import type { HaloLimits, LeftOut, Proposal } from '../domain/halo.ts';
 import type { Refusal } from '../domain/refusal.ts';
 import { defaultTimeoutMs } from '../domain/task.ts';
+import { createAnalyzers } from './halo-analyzers.ts';
 import { type Pause, provePause } from './halo-pause.ts';
 
 export type HaloActivities = ReturnType<typeof createHaloActivities>;
@@ -30,13 +31,7 @@ export type ProposedTask = CreatedTask & Pick<Proposal, 'title' | 'target' | 'se
 export function createHaloActivities({ database, limits }: { database: Database; limits: HaloLimits }) {
   const { db } = database;
 
-  const analyze: Record<AnalyzerName, (cycleId: string) => Promise<Issue[]>> = {
-    'endpoint-health': async () => analyzeEndpoints(await endpointSnapshots(db)),
-    'agent-health': async (cycleId) => {
-      await markSilentAgents(db, `agent.silent:${cycleId}`);
-      return analyzeAgents(await agentSnapshots(db));
-    },
-  };
+  const analyze = createAnalyzers({ database });
 
   return {
     readHaloLimits(): Promise<HaloLimits> {
@@ -56,7 +51,17 @@ export function createHaloActivities({ database, limits }: { database: Database;
       return worstFirst(await analyze[input.analyzer](input.cycleId));
     },
 
-    recordIssues(input: { cycleId: string; issues: Issue[]; weakPoints: WeakPoint[] }) {
+    /** One analyzer's look, with how long it took. */
+    async examine(input: {
+      cycleId: string;
+      analyzer: AnalyzerName;
+    }): Promise<{ issues: Issue[]; tookMs: number }> {
+      const startedAt = performance.now();
+      const issues = worstFirst(await analyze[input.analyzer](input.cycleId));
+      return { issues, tookMs: Math.round(performance.now() - startedAt) };
+    },
+
+    recordIssues(input: CycleFindings) {
       return recordIssues(db, input);
     },
 
@@ -94,6 +99,14 @@ export function createHaloActivities({ database, limits }: { database: Database;
       }
       if (leftOut.length > 0) await recordLeftOut(db, { cycleId: input.cycleId, leftOut });
       return created;
+    },
+
+    beginLearning(input: { cycleId: string }) {
+      return beginLearning(db, input.cycleId);
+    },
+
+    recordLearningError(input: { cycleId: string; step: string; message: string }) {
+      return recordLearningError(db, input);
     },
 
     finishCycle(input: { cycleId: string; taskIds: string[]; weakPoints: number }) {

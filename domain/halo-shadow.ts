@@ -15,6 +15,7 @@ import {
   started,
 } from './halo.ts';
 import type { World } from './halo-world.ts';
+import { noLessons } from './insight.ts';
 import type { Outcome } from './shadow.ts';
 import { type Strategy, strategies } from './strategies.ts';
 import type { Risk } from './task.ts';
@@ -90,7 +91,7 @@ export function createHaloShadow(rule: HaloRule, world: World, begin: HaloLoopSt
     const { pending } = state;
     if (pending === null) return;
     const weakPoints = detectWeakPoints(world.issues(rule.slowEndpointMs), rule.weakPointFrom);
-    const proposals = proposesTasks(pending.mode) ? planTasks(weakPoints, rule.strategies) : [];
+    const proposals = proposesTasks(pending.mode) ? planTasks(weakPoints, noLessons, rule.strategies) : [];
     const fresh = proposals.filter(
       ({ fingerprint }) =>
         proposedAt.get(fingerprint) !== world.endings(fingerprint) && !world.isOpen(fingerprint),

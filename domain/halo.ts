@@ -1,14 +1,15 @@
 import { refuse, type Refusal } from './refusal.ts';
 import { type JsonObject, storableText } from './json.ts';
-import { type AnalyzerName, type Issue, issueSeverities } from './analyzers/issue.ts';
+import { type AnalyzerName, type Issue, issueSeverities, type WeakPoint } from './analyzers/issue.ts';
+import { type Lessons, noLessons } from './insight.ts';
 import { strategies, type Strategy } from './strategies.ts';
 import type { Risk, TaskRole } from './task.ts';
 
 /*
- * A HALO cycle: analyzing -> planning -> proposing -> completed, and from any of these to failed. An analyzer that
- * breaks becomes an issue of the cycle; it never fails the cycle.
+ * A HALO cycle: analyzing -> planning -> proposing -> learning -> completed, and from any of these to failed. An
+ * analyzer that breaks becomes an issue of the cycle; it never fails the cycle.
  */
-export const cycleStates = ['analyzing', 'planning', 'proposing', 'completed', 'failed'] as const;
+export const cycleStates = ['analyzing', 'planning', 'proposing', 'learning', 'completed', 'failed'] as const;
 export type CycleState = (typeof cycleStates)[number];
 
 export const cycleModes = ['full', 'light'] as const;
@@ -18,8 +19,6 @@ export type CycleMode = (typeof cycleModes)[number];
 export function proposesTasks(mode: CycleMode): boolean {
   return mode === 'full';
 }
-
-export type WeakPoint = Issue & { id: string };
 
 /** Everything above low severity is a weak point, named by analyzer and issue (LEDGER 1.2). */
 export function detectWeakPoints(issues: Issue[], from: Issue['severity'] = 'medium'): WeakPoint[] {
@@ -66,8 +65,23 @@ function propose(weakPoint: WeakPoint, strategy: Strategy): Proposal {
   };
 }
 
+/** What one analyzer did in a cycle. */
+export type Examination = {
+  analyzer: AnalyzerName;
+  state: 'done' | 'failed';
+  tookMs: number;
+  issues: Issue[];
+};
+
+/** The same, as it is kept on the cycle. */
+export type Analysis = Omit<Examination, 'issues'> & { issues: number };
+
 /** Each weak point that a strategy knows becomes one proposal; the worst finding of one fix target speaks for it. */
-export function planTasks(weakPoints: WeakPoint[], rows = strategies): Proposal[] {
+export function planTasks(
+  weakPoints: WeakPoint[],
+  _lessons: Lessons = noLessons,
+  rows = strategies,
+): Proposal[] {
   const byFingerprint = new Map<string, Proposal>();
   for (const weakPoint of weakPoints) {
     const strategy = rows.find((candidate) => candidate.analyzer === weakPoint.analyzer);

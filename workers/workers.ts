@@ -7,6 +7,7 @@ import { createAuditActivities } from '../activities/audit.ts';
 import { createCommandActivities } from '../activities/command.ts';
 import { createDecisionActivities } from '../activities/decisions.ts';
 import { createHaloActivities } from '../activities/halo.ts';
+import { createHaloLearningActivities } from '../activities/halo-learning.ts';
 import { createHttpActivities } from '../activities/http.ts';
 import {
   createNotificationActivities,
@@ -100,6 +101,7 @@ export async function startWorkers(
             cyclesPerHour: config.DREAMNET_HALO_CYCLES_PER_HOUR,
           },
         }),
+        ...createHaloLearningActivities({ database }),
         ...createProbeActivities({ database }),
         ...createAuditActivities({
           database,

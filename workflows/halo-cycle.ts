@@ -1,7 +1,9 @@
 import {
   ActivityFailure,
   CancellationScope,
+  isCancellation,
   ParentClosePolicy,
+  patched,
   proxyActivities,
   proxyLocalActivities,
   setHandler,
@@ -11,14 +13,24 @@ import {
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { HaloActivities, ProposedTask } from '../activities/halo.ts';
-import { analyzers, type AnalyzerName, type Issue } from '../domain/analyzers/issue.ts';
-import { analyzerFailure, detectWeakPoints, planTasks, proposesTasks } from '../domain/halo.ts';
+import type { HaloLearningActivities } from '../activities/halo-learning.ts';
+import type { AnalyzerName } from '../domain/analyzers/issue.ts';
+import { analyzersOf } from '../domain/analyzers/registry.ts';
+import {
+  type Analysis,
+  analyzerFailure,
+  detectWeakPoints,
+  type Examination,
+  planTasks,
+  proposesTasks,
+} from '../domain/halo.ts';
+import { type Lessons, noLessons, raiseByInsights } from '../domain/insight.ts';
 import { describeRun } from './describe-run.ts';
 import type { HaloCycleInput } from './inputs.ts';
 import { type CycleRunState, cycleStateQuery } from './messages.ts';
 import { task } from './task.ts';
 
-const { runAnalyzer } = proxyActivities<HaloActivities>({
+const { examine, runAnalyzer } = proxyActivities<HaloActivities>({
   startToCloseTimeout: '30s',
   scheduleToCloseTimeout: '60s',
   retry: { initialInterval: '500ms', maximumAttempts: 3 },
@@ -27,6 +39,11 @@ const record = proxyLocalActivities<HaloActivities>({
   startToCloseTimeout: '30s',
   retry: { initialInterval: '200ms', maximumInterval: '10s' },
 });
+const learning = proxyLocalActivities<HaloLearningActivities>({
+  startToCloseTimeout: '30s',
+  scheduleToCloseTimeout: '60s',
+  retry: { initialInterval: '200ms', maximumAttempts: 3 },
+});
 
 /** One look at the system: analyze in parallel, find weak points, propose tasks, record. */
 export async function haloCycle(input: HaloCycleInput): Promise<CycleRunState> {
@@ -34,6 +51,11 @@ export async function haloCycle(input: HaloCycleInput): Promise<CycleRunState> {
   const { workflowId, runId } = workflowInfo();
   const life: CycleRunState = { cycleId, step: 'analyzing', weakPoints: 0, proposals: 0 };
   setHandler(cycleStateQuery, () => life);
+  // Cycles from before HALO learned ran two analyzers. May go after 2027-02.
+  const learns = patched('haloCycle-learning-202611');
+  const wanted: AnalyzerName[] = learns ? analyzersOf(mode) : ['endpoint-health', 'agent-health'];
+  const look = (one: Look): Promise<Examination> =>
+    isolated(one, async () => (learns ? examine(one) : { issues: await runAnalyzer(one), tookMs: 0 }));
   await record.beginCycle({
     cycleId,
     mode,
@@ -42,17 +64,24 @@ export async function haloCycle(input: HaloCycleInput): Promise<CycleRunState> {
     runId,
   });
   try {
-    const found = await Promise.all(analyzers.map((analyzer) => analyze(cycleId, analyzer)));
-    const issues = found.flat();
-    const weakPoints = detectWeakPoints(issues);
+    const found = await Promise.all(wanted.map((analyzer) => look({ cycleId, analyzer })));
+    const issues = found.flatMap((one) => one.issues);
+    const lessons = learns ? await readLessons(cycleId) : noLessons;
+    const { weakPoints, used } = raiseByInsights(detectWeakPoints(issues), lessons.insights);
     life.step = 'planning';
     life.weakPoints = weakPoints.length;
-    await record.recordIssues({ cycleId, issues, weakPoints });
+    const learned = learns ? { analyses: found.map(analysisOf), insightsUsed: used } : {};
+    await record.recordIssues({ cycleId, issues, weakPoints, ...learned });
     life.step = 'proposing';
-    const proposals = proposesTasks(mode) ? planTasks(weakPoints) : [];
+    const proposals = proposesTasks(mode) ? planTasks(weakPoints, lessons) : [];
     const tasks = await record.proposeTasks({ cycleId, proposals });
     life.proposals = tasks.length;
     for (const proposed of tasks) await startTask(proposed);
+    if (learns) {
+      life.step = 'learning';
+      await record.beginLearning({ cycleId });
+      await learn(cycleId);
+    }
     await record.finishCycle({ cycleId, taskIds: tasks.map(({ id }) => id), weakPoints: weakPoints.length });
     life.step = 'completed';
     return life;
@@ -63,14 +92,51 @@ export async function haloCycle(input: HaloCycleInput): Promise<CycleRunState> {
   }
 }
 
+type Look = { cycleId: string; analyzer: AnalyzerName };
+
 /** A broken analyzer is a finding of its own and does not blind the others. */
-async function analyze(cycleId: string, analyzer: AnalyzerName): Promise<Issue[]> {
+async function isolated(
+  { analyzer }: Look,
+  run: () => Promise<Omit<Examination, 'analyzer' | 'state'>>,
+): Promise<Examination> {
   try {
-    return await runAnalyzer({ cycleId, analyzer });
+    return { analyzer, state: 'done', ...(await run()) };
   } catch (error) {
     if (!(error instanceof ActivityFailure)) throw error;
-    return [analyzerFailure(analyzer, error.cause?.message ?? error.message)];
+    const issues = [analyzerFailure(analyzer, error.cause?.message ?? error.message)];
+    return { analyzer, state: 'failed', tookMs: 0, issues };
   }
+}
+
+function analysisOf({ issues, ...examined }: Examination): Analysis {
+  return { ...examined, issues: issues.length };
+}
+
+/** Without its lessons a cycle still looks and proposes. */
+async function readLessons(cycleId: string): Promise<Lessons> {
+  try {
+    return await learning.readLessons({ cycleId });
+  } catch (error) {
+    return notLearned(cycleId, 'lessons', error, noLessons);
+  }
+}
+
+/** What cannot be learned now is said on the cycle, and does not make it a failed one. */
+async function learn(cycleId: string): Promise<void> {
+  for (const step of ['judgeRepairs', 'computeInsights'] as const) {
+    try {
+      await learning[step]({ cycleId });
+    } catch (error) {
+      await notLearned(cycleId, step, error, null);
+    }
+  }
+}
+
+async function notLearned<T>(cycleId: string, step: string, error: unknown, instead: T): Promise<T> {
+  if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
+  const message = `${step}: ${error.cause?.message ?? error.message}`;
+  await record.recordLearningError({ cycleId, step, message: message.slice(0, 500) });
+  return instead;
 }
 
 /** Tasks outlive the cycle that proposed them; the start is awaited, or the child may never come to be. */

@@ -1,7 +1,7 @@
 import { boolean, index, integer, jsonb, pgTable, text } from 'drizzle-orm/pg-core';
 import { agentStates, type ExecutorConfig } from '../../domain/agent.ts';
-import { analyzers, issueSeverities } from '../../domain/analyzers/issue.ts';
-import { cycleModes, cycleStates, type LeftOut, type WeakPoint } from '../../domain/halo.ts';
+import { analyzers, issueSeverities, type WeakPoint } from '../../domain/analyzers/issue.ts';
+import { type Analysis, cycleModes, cycleStates, type LeftOut } from '../../domain/halo.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { probeStates, type ProbeAssertions } from '../../domain/probe.ts';
 import { executors, taskRoles } from '../../domain/task.ts';
@@ -54,6 +54,8 @@ export const probes = pgTable('probes', {
   owner: text('owner')
     .notNull()
     .references(() => principals.id),
+  /** Ids of probes whose endpoints this one's cannot do without. */
+  dependsOn: jsonb('depends_on').$type<string[]>().notNull().default([]),
   state: text('state', { enum: probeStates }).notNull(),
   consecutiveFailures: integer('consecutive_failures').notNull().default(0),
   lastResult: jsonb('last_result').$type<ProbeResult>(),
@@ -73,6 +75,12 @@ export const haloCycles = pgTable(
       .notNull()
       .default([]),
     taskIds: jsonb('task_ids').$type<string[]>().notNull().default([]),
+    /** What each analyzer did. */
+    analyses: jsonb('analyses').$type<Analysis[]>().notNull().default([]),
+    /** Ids of the insights that changed what this cycle did (LEDGER 5.6, D9). */
+    insightsUsed: jsonb('insights_used').$type<string[]>().notNull().default([]),
+    /** What the learning steps said that could not be done. */
+    learningErrors: jsonb('learning_errors').$type<string[]>().notNull().default([]),
     /** Proposals that a kill switch did not allow. */
     leftOut: jsonb('left_out').$type<LeftOut[]>().notNull().default([]),
     error: text('error'),
@@ -98,6 +106,8 @@ export const haloIssues = pgTable(
     severity: text('severity', { enum: issueSeverities }).notNull(),
     title: text('title').notNull(),
     evidence: jsonb('evidence').$type<string[]>().notNull(),
+    /** The figures that show it. */
+    observed: jsonb('observed').$type<JsonObject>().notNull().default({}),
   },
   (table) => [index('halo_issues_by_cycle').on(table.cycleId)],
 );

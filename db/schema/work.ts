@@ -26,6 +26,7 @@ import {
   executors,
   risks,
   taskOrigins,
+  taskPriorities,
   taskRoles,
   taskStates,
 } from '../../domain/task.ts';
@@ -65,6 +66,18 @@ export const tasks = pgTable(
     /** What a person who rejected it said should be different. */
     guidance: text('guidance'),
     agentId: text('agent_id'),
+    squad: text('squad'),
+    priority: text('priority', { enum: taskPriorities }).notNull().default('normal'),
+    /** Tasks that must have succeeded first. */
+    dependsOn: jsonb('depends_on').$type<string[]>().notNull().default([]),
+    parentId: text('parent_id'),
+    notBefore: instant('not_before'),
+    dueAt: instant('due_at'),
+    /** How many things it touches beside its target, by what is known of dependencies. */
+    blastRadius: integer('blast_radius').notNull().default(0),
+    /** The cycle that found a better proposal, and why; its run withdraws it. */
+    supersededBy: text('superseded_by'),
+    supersededBecause: text('superseded_because'),
     dispatchMode: text('dispatch_mode', { enum: dispatchModes }).notNull(),
     timeoutMs: integer('timeout_ms').notNull(),
     /** 1 for the first workflow run; each retry is a run of its own. */

@@ -1,6 +1,8 @@
 import type { HaloActivities } from '../../activities/halo.ts';
+import type { HaloLearningActivities } from '../../activities/halo-learning.ts';
 import type { AnalyzerName, Issue } from '../../domain/analyzers/issue.ts';
 import { defaultHaloLimits, type HaloLimits } from '../../domain/halo.ts';
+import { type Lessons, noLessons } from '../../domain/insight.ts';
 import { refuse } from '../../domain/refusal.ts';
 import type { Call } from './task-record.ts';
 
@@ -23,6 +25,7 @@ export function anIssue(given: Partial<Issue> = {}): Issue {
 type Script = {
   limits?: Partial<HaloLimits>;
   find?: (analyzer: AnalyzerName) => Issue[];
+  lessons?: Partial<Lessons>;
 };
 
 /** HALO's activities without a database: remembers what it was asked. */
@@ -32,11 +35,17 @@ export function fakeHalo(script: Script = {}) {
     calls.push({ activity, input });
     return Promise.resolve();
   };
-  const activities: HaloActivities = {
+  const activities: HaloActivities & HaloLearningActivities = {
     async readHaloLimits() {
       await note('readHaloLimits', {});
       return { ...defaultHaloLimits, ...script.limits };
     },
+    async readLessons(input) {
+      await note('readLessons', input);
+      return { ...noLessons, ...script.lessons };
+    },
+    judgeRepairs: (input) => note('judgeRepairs', input),
+    computeInsights: (input) => note('computeInsights', input),
     async recordPause(input) {
       await note('recordPause', input);
       const isKnown = input.requestId?.startsWith('dec_') === true;
@@ -46,6 +55,10 @@ export function fakeHalo(script: Script = {}) {
     async runAnalyzer(input) {
       await note('runAnalyzer', input);
       return script.find === undefined ? [] : script.find(input.analyzer);
+    },
+    async examine(input) {
+      await note('examine', input);
+      return { issues: script.find === undefined ? [] : script.find(input.analyzer), tookMs: 1 };
     },
     recordIssues: (input) => note('recordIssues', input),
     async proposeTasks(input) {
@@ -60,6 +73,8 @@ export function fakeHalo(script: Script = {}) {
         severity,
       }));
     },
+    beginLearning: (input) => note('beginLearning', input),
+    recordLearningError: (input) => note('recordLearningError', input),
     finishCycle: (input) => note('finishCycle', input),
     failCycle: (input) => note('failCycle', input),
   };
