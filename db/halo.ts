@@ -1,13 +1,8 @@
 import { and, desc, eq, inArray, lt, or, sql } from 'drizzle-orm';
 import type { Issue, WeakPoint } from '../domain/analyzers/issue.ts';
 import { eventTypes, type NewEvent } from '../domain/events.ts';
-import {
-  type Analysis,
-  type CycleMode,
-  type CycleState,
-  cycleSeverity,
-  type LeftOut,
-} from '../domain/halo.ts';
+import { type Analysis, type CycleMode, type CycleState, cycleSeverity } from '../domain/halo.ts';
+import type { IncidentSummary, LeftOut } from '../domain/plan.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { change } from './change.ts';
 import type { Db } from './client.ts';
@@ -81,11 +76,12 @@ export type CycleFindings = {
   weakPoints: WeakPoint[];
   analyses?: Analysis[];
   insightsUsed?: string[];
+  incidents?: IncidentSummary[];
 };
 
 /** Stores what the analyzers found; one event for each critical weak point, none of which can trigger HALO again. */
 export async function recordIssues(db: Db, input: CycleFindings): Promise<void> {
-  const { cycleId, analyses = [], insightsUsed = [] } = input;
+  const { cycleId, analyses = [], insightsUsed = [], incidents = [] } = input;
   const rows = input.issues.map((issue, index) => ({
     id: derivedId('iss', `${cycleId}|${issue.analyzer}|${issue.key}|${index}`),
     analyzer: issue.analyzer,
@@ -102,7 +98,7 @@ export async function recordIssues(db: Db, input: CycleFindings): Promise<void> 
     opKey: `halo.issues:${cycleId}`,
     write: move(db, cycleId, 'analyzing', 'planning', {
       weakPoints: input.weakPoints.map(({ id, severity, title }) => ({ id, severity, title })),
-      ...{ analyses, insightsUsed },
+      ...{ analyses, insightsUsed, incidents },
     }),
     also: [
       sql`

@@ -10,12 +10,12 @@ import {
   type HaloLimits,
   type HaloLoopState,
   nextStep,
-  planTasks,
   proposesTasks,
   started,
 } from './halo.ts';
 import type { World } from './halo-world.ts';
 import { noLessons } from './insight.ts';
+import { planTasks } from './plan.ts';
 import type { Outcome } from './shadow.ts';
 import { type Strategy, strategies } from './strategies.ts';
 import type { Risk } from './task.ts';

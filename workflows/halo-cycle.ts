@@ -21,9 +21,9 @@ import {
   analyzerFailure,
   detectWeakPoints,
   type Examination,
-  planTasks,
   proposesTasks,
 } from '../domain/halo.ts';
+import { planTasks, summarizeIncidents } from '../domain/plan.ts';
 import { type Lessons, noLessons, raiseByInsights } from '../domain/insight.ts';
 import { describeRun } from './describe-run.ts';
 import type { HaloCycleInput } from './inputs.ts';
@@ -70,7 +70,8 @@ export async function haloCycle(input: HaloCycleInput): Promise<CycleRunState> {
     const { weakPoints, used } = raiseByInsights(detectWeakPoints(issues), lessons.insights);
     life.step = 'planning';
     life.weakPoints = weakPoints.length;
-    const learned = learns ? { analyses: found.map(analysisOf), insightsUsed: used } : {};
+    const incidents = summarizeIncidents(weakPoints, lessons);
+    const learned = learns ? { analyses: found.map(analysisOf), insightsUsed: used, incidents } : {};
     await record.recordIssues({ cycleId, issues, weakPoints, ...learned });
     life.step = 'proposing';
     const proposals = proposesTasks(mode) ? planTasks(weakPoints, lessons) : [];

@@ -1,7 +1,8 @@
 import { boolean, index, integer, jsonb, pgTable, text } from 'drizzle-orm/pg-core';
 import { agentStates, type ExecutorConfig } from '../../domain/agent.ts';
 import { analyzers, issueSeverities, type WeakPoint } from '../../domain/analyzers/issue.ts';
-import { type Analysis, cycleModes, cycleStates, type LeftOut } from '../../domain/halo.ts';
+import { type Analysis, cycleModes, cycleStates } from '../../domain/halo.ts';
+import type { IncidentSummary, LeftOut } from '../../domain/plan.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { probeStates, type ProbeAssertions } from '../../domain/probe.ts';
 import { executors, taskRoles } from '../../domain/task.ts';
@@ -77,6 +78,8 @@ export const haloCycles = pgTable(
     taskIds: jsonb('task_ids').$type<string[]>().notNull().default([]),
     /** What each analyzer did. */
     analyses: jsonb('analyses').$type<Analysis[]>().notNull().default([]),
+    /** Weak points with one cause, by target. */
+    incidents: jsonb('incidents').$type<IncidentSummary[]>().notNull().default([]),
     /** Ids of the insights that changed what this cycle did (LEDGER 5.6, D9). */
     insightsUsed: jsonb('insights_used').$type<string[]>().notNull().default([]),
     /** What the learning steps said that could not be done. */

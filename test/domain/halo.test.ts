@@ -11,10 +11,10 @@ import {
   type HaloLoopState,
   type HaloTrigger,
   nextStep,
-  planTasks,
   proposesTasks,
   started,
 } from '../../domain/halo.ts';
+import { planTasks } from '../../domain/plan.ts';
 import { anIssue } from '../support/halo-record.ts';
 import { propertyRuns } from './runs.ts';
 
@@ -71,6 +71,8 @@ describe('planTasks', () => {
         reversible: false,
         requestedBy: 'prn_admin',
         evidence: ['evt_1'],
+        blastRadius: 0,
+        alsoAffected: [],
         weakPointId: 'endpoint-health:prb_1',
       },
     ]);
