@@ -115,8 +115,8 @@ function writeResults(log: Sql) {
       returning 1
     ),
     handed as (
-      insert into deliveries (id, subscription, event_id, event_recorded_at, state, due_at)
-      select s.hand_id, s.hand_to, s.event_id, s.hand_at, 'pending', now()
+      insert into deliveries (id, subscription, event_id, event_recorded_at, replay_id, state, due_at)
+      select s.hand_id, s.hand_to, s.event_id, s.hand_at, nullif(s.replay, ''), 'pending', now()
       from stated s join fresh using (wormhole, event_id, replay)
       join subscriptions t on t.key = s.hand_to and t.enabled
       on conflict (id) do nothing
