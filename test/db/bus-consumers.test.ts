@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Unavailable } from '../../activities/event-handlers.ts';
 import { change } from '../../db/change.ts';
-import { deleteEndedDeliveries, deliveryId, deliveryRows, queueDeliveries } from '../../db/deliveries.ts';
+import { deleteEndedDeliveries, deliveryId, queueDeliveries } from '../../db/deliveries.ts';
 import { claimDue, endDeliveries } from '../../db/due-deliveries.ts';
 import { appendEvents, getEvent } from '../../db/events.ts';
 import { newId } from '../../db/ids.ts';
@@ -273,17 +273,17 @@ describe('a delivery of its own', () => {
     isBroken = false;
     const [letter] = await lettersOf(key);
     const eventId = event.id ?? '';
-    const row = {
-      id: deliveryId({ subscription: key, eventId }),
-      subscription: key,
-      eventId,
-      eventRecordedAt: String((letter?.event as unknown as { recordedAt: string }).recordedAt),
-    };
+    const id = deliveryId({ subscription: key, eventId });
+    const { recordedAt } = letter?.event as unknown as { recordedAt: string };
     const redrive = () =>
       change(database.db, {
         opKey: `redrive:${key}`,
         write: sql`update dead_letters set state = 'requeued' where subscription = ${key} returning *`,
-        also: [queueDeliveries(deliveryRows([row]))],
+        also: [
+          queueDeliveries(sql`
+            select ${id}::text, ${key}::text, ${eventId}::text, ${recordedAt}::timestamptz, ''::text, null::text, true,
+                   now()`),
+        ],
         audit: { actor: 'test', action: 'redrive', subjectKind: 'subscription', subjectId: key },
       });
     await Promise.all([redrive(), redrive()]);
