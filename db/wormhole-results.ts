@@ -5,6 +5,7 @@ import { categoryOf } from '../domain/events.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { WormholeOutcome } from '../domain/wormhole.ts';
 import type { Db, Sql } from './client.ts';
+import { deliveryId } from './deliveries.ts';
 import { derivedId } from './ids.ts';
 import { wormholeResults, wormholeWindows } from './schema/index.ts';
 
@@ -63,7 +64,7 @@ function rowsOf(results: NewResult[]): string {
       ...(handTo !== undefined && {
         hand_to: handTo.subscription,
         hand_at: handTo.recordedAt,
-        hand_id: derivedId('dlv', [handTo.subscription, eventId, '', replay].join('|')),
+        hand_id: deliveryId({ subscription: handTo.subscription, eventId, replayId: replay }),
       }),
     };
   });
