@@ -80,8 +80,16 @@ export type Running = {
 
 const launcher = `${import.meta.dirname}/../../cli/dreamnet.mjs`;
 
-/** Starts the real command line as a child process, with nothing of this process's environment but the path. */
-export function start(args: string[], env: Record<string, string> = {}, input = ''): Running {
+/**
+ * Starts the real command line as a child process, with nothing of this process's environment but the path. Its stdin
+ * holds the input and ends, or stays open as that of a writer who has more to say.
+ */
+export function start(
+  args: string[],
+  env: Record<string, string> = {},
+  input = '',
+  stdin: 'ends' | 'stays open' = 'ends',
+): Running {
   const child = spawn(process.execPath, [launcher, ...args], {
     env: { PATH: process.env.PATH ?? '', DREAMNET_KEY: key, DREAMNET_DATA_DIR: '/nonexistent', ...env },
   });
@@ -94,7 +102,8 @@ export function start(args: string[], env: Record<string, string> = {}, input = 
   });
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
   child.stdin.on('error', () => undefined);
-  child.stdin.end(input);
+  child.stdin.write(input);
+  if (stdin === 'ends') child.stdin.end();
   const ended = new Promise<Ended>((resolve) =>
     child.on('close', (code) => resolve({ code, stdout, stderr })),
   );
