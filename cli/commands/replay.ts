@@ -14,7 +14,8 @@ import type { Page } from '../views.ts';
 import type { Replay, ReplayDelivery, ReplayPreview, ShadowAnswer } from '../replay-views.ts';
 
 const id = { type: 'positional', required: true, description: 'Replay' } as const;
-const shadowMs = 120_000;
+/** Ten thousand events or more are read for the answer. */
+const readingMs = 120_000;
 
 const windowArgs = {
   from: {
@@ -67,7 +68,7 @@ const startCommand = command({
       perMinute: readNumber('per-minute', args['per-minute']),
       maximum: readNumber('maximum', args.maximum),
     };
-    const shown = await session.api.post('/v1/replays', { ...wanted, preview: true });
+    const shown = await session.api.post('/v1/replays', { ...wanted, preview: true }, {}, readingMs);
     const { count, selection } = bodyOf<ReplayPreview>(shown);
     const lines = () => describePreview(session.out, bodyOf<ReplayPreview>(shown));
     if (preview) {
@@ -188,7 +189,7 @@ const shadowCommand = command({
             draft: draft === undefined ? undefined : await readObject('draft', draft),
           }
         : { kind: 'halo', from, to, rule: await readObject('halo', halo) };
-    const reply = await session.api.post('/v1/replays/shadow', body, {}, shadowMs);
+    const reply = await session.api.post('/v1/replays/shadow', body, {}, readingMs);
     show(session, reply, () => describeShadow(session.out, bodyOf<ShadowAnswer>(reply)));
     return 'ok';
   },
