@@ -1,6 +1,6 @@
 import type { IssueSeverity } from './analyzers/issue.ts';
 import { compileFilter, type EventFilter } from './event-filter.ts';
-import { isAtLeast, type LoggedEvent, type Priority, type Severity } from './events.ts';
+import { isAtLeast, type LoggedEvent, maxHops, type Priority, type Severity } from './events.ts';
 import type { Json, JsonObject } from './json.ts';
 import { isRefusal, type Refusal } from './refusal.ts';
 import { type EventMatch, matchesType } from './subscription.ts';
@@ -62,8 +62,6 @@ export type Wormhole = {
   action: WormholeAction;
   maxHops: number;
 };
-
-export const maxHops = 16;
 
 /** What became of one event at one wormhole. `folded` met the rule and was answered by something else. */
 export const wormholeOutcomes = ['acted', 'folded', 'failed'] as const;

@@ -8,7 +8,7 @@ import type { TaskRow } from '../../db/tasks.ts';
 import type { Principal } from '../../domain/access.ts';
 import { chooseAgent } from '../../domain/agent.ts';
 import { issueSeverities } from '../../domain/analyzers/issue.ts';
-import { maxPayloadBytes } from '../../domain/events.ts';
+import { maxPayloadBytes, typeShape } from '../../domain/events.ts';
 import { canonical } from '../../domain/json.ts';
 import { isRefusal, refuse, type Refusal } from '../../domain/refusal.ts';
 import {
@@ -30,10 +30,7 @@ import { taskWhole, taskWholeSchema } from '../views.ts';
 import { requireTask } from './tasks.ts';
 
 const taskInput = z.strictObject({
-  type: z
-    .string()
-    .max(120)
-    .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/),
+  type: z.string().max(120).regex(typeShape),
   title: line(200),
   target: line(200),
   payload: jsonObject.default({}),

@@ -19,6 +19,7 @@ import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { errorCode, throwRefusal } from '../problems.ts';
 import { answer, body, idParams, optionalBody, reason } from '../schemas.ts';
+import { requireMayReachPrivate } from '../web-address.ts';
 import { requireWormhole } from '../wormhole-subject.ts';
 import { wormholeSchema, wormholeView } from '../wormhole-view.ts';
 import { type ActionParts, neededFor, partsOf, wormholeEdit, wormholeInput } from './wormhole-input.ts';
@@ -118,11 +119,7 @@ export function addWormholeChangeRoutes(app: Api, deps: ApiDeps): void {
     principal: Principal,
     to: Extract<WormholeAction, { kind: 'forward' }>['to'],
   ): Promise<void> {
-    if (to.kind === 'webhook') {
-      if (to.allowPrivateNetwork && principal.role !== 'admin')
-        throwRefusal(refuse('FORBIDDEN', 'Only an admin lets a wormhole reach private addresses.'));
-      return;
-    }
+    if (to.kind === 'webhook') return requireMayReachPrivate(principal, to, 'wormhole');
     const target = await getSubscription(db, to.subscription);
     if (target === null || target.owner === null)
       throwRefusal(

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { maxHops } from '../../domain/events.ts';
 import { isRefusal } from '../../domain/refusal.ts';
 import type { EventMatch } from '../../domain/subscription.ts';
-import { compileRule, maxHops, type Wormhole, type WormholeAction } from '../../domain/wormhole.ts';
+import { compileRule, type Wormhole, type WormholeAction } from '../../domain/wormhole.ts';
 import { speechRules } from '../../domain/event-source.ts';
 import { checkWormhole } from '../../domain/wormhole-check.ts';
 import { type Plan, planEvent } from '../../domain/wormhole-effect.ts';
