@@ -95,7 +95,7 @@ export function requireSchema(schema: JsonObject): SchemaCheck {
 }
 
 /** A type that only this system says is never posted, so a schema of it would never be asked. */
-export function requireOpenType(type: string): void {
+export function requirePostedType(type: string): void {
   if (!isOpenType(type))
     throwRefusal(
       refuse(

@@ -17,6 +17,9 @@ export const keyText = z
     'has 2 to 60 small letters, digits and hyphens, none at its ends',
   );
 
+/** Where a page of subscriptions ends. */
+export const keyPlace = z.strictObject({ key: keyText });
+
 const sourcePattern = z
   .string()
   .max(240)

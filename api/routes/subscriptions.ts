@@ -28,6 +28,7 @@ import {
   checkRouting,
   consumersOf,
   type HandlerInput,
+  keyPlace,
   keyText,
   matchOf,
   retryOf,
@@ -40,7 +41,6 @@ export const withSecret = z.object({
   signingSecret: z.string().nullable(),
 });
 export const keyParams = z.object({ key: keyText });
-const keyPlace = z.strictObject({ key: keyText });
 
 const create = createRoute({
   method: 'post',
