@@ -10,14 +10,14 @@ import { defaultPriority, isAtLeast, type LoggedEvent } from '../../domain/event
 import { refuse } from '../../domain/refusal.ts';
 import { matchesType } from '../../domain/subscription.ts';
 import { risks } from '../../domain/task.ts';
-import { wormholeOutcomes } from '../../domain/wormhole.ts';
+import { findMismatch, wormholeOutcomes } from '../../domain/wormhole.ts';
 import {
   createBackTest,
   testChanges,
   testedOutcomes,
   wormholeTestLimits,
 } from '../../domain/wormhole-backtest.ts';
-import { describePlan, type Effect, planEvent } from '../../domain/wormhole-effect.ts';
+import { type Effect, planEvent } from '../../domain/wormhole-effect.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiContext, ApiDeps } from '../context.ts';
 import { eventInput } from '../event-input.ts';
@@ -184,16 +184,21 @@ export function addWormholeTrialRoutes(app: Api, deps: ApiDeps): void {
     const given = c.req.valid('json');
     requireReach(c.get('principal'), 'events:read');
     const { rule, stored } = await tryWormhole(deps, given);
-    const plan = planEvent(rule, await eventOf(given));
-    const said = describePlan(plan);
+    const event = await eventOf(given);
+    const plan = planEvent(rule, event);
     return c.json(
       {
         wormhole: { id: stored?.id ?? null, name: rule.wormhole.name, enabled: stored?.enabled ?? false },
         matched: plan.outcome !== 'unmatched',
         outcome: plan.outcome,
         would: plan.outcome === 'acts' ? plan.would : null,
-        why: plan.outcome === 'acts' ? null : plan.why,
-        effect: (said.effect ?? null) as Record<string, unknown> | null,
+        why:
+          plan.outcome === 'unmatched'
+            ? findMismatch(rule, event)
+            : plan.outcome === 'acts'
+              ? null
+              : plan.why,
+        effect: plan.outcome === 'acts' ? plan.effect : null,
         notes: plan.outcome === 'acts' ? await notesOn(plan.effect) : [],
       },
       200,
