@@ -211,20 +211,20 @@ describe('what is refused before it is stored', () => {
     else expect(refusal?.message).toContain(why);
   });
 
-  test.each(['graft.install.failed', 'halo.cycle.completed', 'api.probe.failed', 'event.processing.failed'])(
-    'an event of the type %s, which nobody may send either',
-    (type) => {
-      for (const action of [
-        { kind: 'transform', emit: { type } } as const,
-        { kind: 'aggregate', count: 2, windowSeconds: 5, emit: { type } } as const,
-      ])
-        expect(checkWormhole(aWormhole(action, shop))?.message).toContain('by this system only');
-    },
-  );
+  test.each([
+    ...['graft.install.failed', 'halo.cycle.completed', 'api.probe.failed', 'event.processing.failed'],
+    'wormhole.suggested',
+  ])('an event of the type %s, which nobody may send either', (type) => {
+    for (const action of [
+      { kind: 'transform', emit: { type } } as const,
+      { kind: 'aggregate', count: 2, windowSeconds: 5, emit: { type } } as const,
+    ])
+      expect(checkWormhole(aWormhole(action, shop))?.message).toContain('by this system only');
+  });
 
   test('what others may say, a wormhole may say too', () => {
     const open = speechRules.filter(({ from }) => from.length > 0).flatMap(({ types }) => types);
-    for (const pattern of [...open, 'wormhole.suggested'])
+    for (const pattern of [...open, 'custom.suggested'])
       expect(
         checkWormhole(aWormhole({ kind: 'transform', emit: { type: pattern.replace('*', 'x.y') } }, shop)),
       ).toBeNull();
