@@ -179,7 +179,9 @@ describe('the consumer of a subscription', () => {
     });
     const { consumeEvents } = createSubscriptionActivities({
       ...{ database: { ...database, log }, wakeups, turnMs: 60_000 },
-      handlers: { note: { deliver: () => Promise.resolve(nothingFailed), preview: () => Promise.resolve([]) } },
+      handlers: {
+        note: { deliver: () => Promise.resolve(nothingFailed), preview: () => Promise.resolve([]) },
+      },
       compileFilter: () => ({ matches: () => true }),
     });
     const unhandled: unknown[] = [];
