@@ -91,9 +91,7 @@ async function handOverGroup(turn: Turn, group: ClaimedDelivery[]): Promise<void
       for (const { id, epoch } of open.slice(progress.done))
         ends.push({ id, epoch, state: 'released', dueInMs, error: text });
     }
-    settle(turn, open.slice(0, progress.done), progress, ends, records);
-    const ended = new Set(ends.map(({ id }) => id));
-    records.deliveries = records.deliveries.filter(({ id }) => !ended.has(id));
+    settle(turn, group, open.slice(0, progress.done), progress, ends, records);
     await answered(endDeliveries(log, { key: turn.row.key, ends, ...records }));
   } finally {
     clearInterval(renewal);
@@ -140,9 +138,13 @@ function deliveryOf(claim: ClaimedDelivery, event: LoggedEvent): Delivery {
   return { event, part, attempt: attempts + 1, replay };
 }
 
-/** Each delivery ends as its handler said; what failed or is later for another part gets a delivery of its own. */
+/**
+ * Each delivery ends as its handler said; what failed or is later for another part gets a delivery of its own, where that
+ * is not in the same group and ends for itself.
+ */
 function settle(
   turn: Turn,
+  group: ClaimedDelivery[],
   open: ClaimedDelivery[],
   handed: Progress,
   ends: ClaimEnd[],
@@ -153,6 +155,7 @@ function settle(
     if (event === null) continue;
     const delivery = deliveryOf(claim, event);
     const failures = handed.failures.filter(({ eventId }) => eventId === event.id);
+    const inGroup = new Set(group.filter(({ eventId }) => eventId === event.id).map((one) => one.part));
     const own = failures.find((failure) => failure.part === part);
     if (own !== undefined) fail(turn, claim, event, own, ends, records);
     else {
@@ -160,9 +163,11 @@ function settle(
       ends.push({ id, epoch, state: 'completed', previews: claim.sideEffects ? null : previews });
       turn.count.delivered += 1;
     }
-    for (const failure of failures) if (failure !== own) addFailed(records, turn, delivery, failure);
+    for (const failure of failures)
+      if (!inGroup.has(failure.part)) addFailed(records, turn, delivery, failure);
     for (const later of handed.later)
-      if (later.eventId === event.id) addLater(records, turn, delivery, { part: later.part });
+      if (later.eventId === event.id && !inGroup.has(later.part))
+        addLater(records, turn, delivery, { part: later.part });
   }
 }
 

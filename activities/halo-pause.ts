@@ -2,11 +2,10 @@ import { auditRefusal } from '../db/change.ts';
 import type { Db } from '../db/client.ts';
 import { getDecisionRequest, refuseRequest } from '../db/decision-requests.ts';
 import { recordPause } from '../db/halo-pause.ts';
-import { actorOf, getPrincipal } from '../db/principals.ts';
-import { requirePermission } from '../domain/access.ts';
 import { storableText } from '../domain/json.ts';
 import { haloWorkflowId } from '../domain/names.ts';
 import { refuse, type Refusal } from '../domain/refusal.ts';
+import { missingPermission } from './missing-permission.ts';
 
 export type Pause = { paused: boolean; requestId: string | null; opKey: string };
 
@@ -28,11 +27,7 @@ export async function provePause(db: Db, { paused, requestId, opKey }: Pause): P
   if (request === null || request.action !== action || request.workflowId !== haloWorkflowId)
     return refuseUnproven(refuse('FORBIDDEN', `There is no recorded request to ${action} HALO.`));
   const { principalId } = request;
-  const principal = await getPrincipal(db, principalId);
-  const missing =
-    principal?.status === 'active'
-      ? requirePermission(actorOf(principal), 'halo:run')
-      : refuse('FORBIDDEN', `${principal?.name ?? principalId} is no principal that is active.`);
+  const missing = await missingPermission(db, principalId, 'halo:run');
   if (missing !== null) {
     await refuseRequest(db, request, missing);
     return missing;

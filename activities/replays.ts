@@ -1,6 +1,5 @@
 import type { Database } from '../db/client.ts';
 import { getDecisionRequest, refuseRequest } from '../db/decision-requests.ts';
-import { actorOf, getPrincipal } from '../db/principals.ts';
 import {
   claimReplay,
   countOpen,
@@ -10,13 +9,14 @@ import {
   type ReplayEnd,
   withdrawReplay,
 } from '../db/replay-run.ts';
-import { getReplay, getReplayTarget } from '../db/replays.ts';
-import { requirePermission } from '../domain/access.ts';
+import { getReplay } from '../db/replays.ts';
+import { getSubscription } from '../db/subscriptions.ts';
 import { storableText } from '../domain/json.ts';
 import type { LoggedEvent } from '../domain/events.ts';
 import { DomainError, isRefusal, refuse, type Refusal } from '../domain/refusal.ts';
 import { routableOf } from '../domain/routable.ts';
 import { reasonAgainst } from '../domain/routing.ts';
+import { missingPermission } from './missing-permission.ts';
 
 export type ReplayActivities = ReturnType<typeof createReplayActivities>;
 
@@ -45,7 +45,7 @@ export function createReplayActivities({ database }: { database: Database }) {
       const at = `${replay.cursorTx}:${replay.cursorSeq}`;
       if (replay.state !== 'running') return { end: 'over', at, queued: replay.queued };
       if (replay.queuedAt !== null) return { end: 'all', at, queued: replay.queued };
-      const target = await getReplayTarget(db, replay.subscription);
+      const target = await getSubscription(db, replay.subscription);
       if (target === null || !target.enabled)
         throw new DomainError(
           refuse(
@@ -91,11 +91,7 @@ export function createReplayActivities({ database }: { database: Database }) {
       const request = await getDecisionRequest(db, requestId);
       if (request === null || request.action !== 'cancel' || request.workflowId !== workflowId)
         return refuse('FORBIDDEN', `There is no recorded request ${requestId} to cancel replay ${replayId}.`);
-      const principal = await getPrincipal(db, request.principalId);
-      const missing =
-        principal?.status === 'active'
-          ? requirePermission(actorOf(principal), 'bus:operate')
-          : refuse('FORBIDDEN', `${principal?.name ?? request.principalId} is no principal that is active.`);
+      const missing = await missingPermission(db, request.principalId, 'bus:operate');
       if (missing === null) return { actor: request.principalId, reason: request.reason };
       await refuseRequest(db, request, missing);
       return missing;

@@ -2,13 +2,13 @@ import type { Client } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { Database } from '../db/client.ts';
 import { deliveryId } from '../db/deliveries.ts';
-import { holdOn } from '../db/kill-switch.ts';
 import type { Delivery, DeliveryFailure, EventHandler } from '../domain/delivery.ts';
 import { publicEvent } from '../domain/event-view.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { taskQueues } from '../domain/names.ts';
 import { isRefusal } from '../domain/refusal.ts';
 import { signalTarget } from '../domain/signal-target.ts';
+import { holdOnDeliveries } from './delivery-hold.ts';
 import { Unavailable } from './event-handlers.ts';
 
 type Deps = { database: Database; client: Client };
@@ -71,8 +71,8 @@ export function createSignalHandler({ database, client }: Deps): EventHandler {
 
   return {
     async deliver(deliveries, { subscription: key, config, signal }) {
-      const hold = await held(database, key);
-      if (hold !== null) throw new Unavailable(hold);
+      const hold = await holdOnDeliveries(database.db, key);
+      if (hold !== null) throw new Unavailable(hold.message);
       const failures: DeliveryFailure[] = [];
       // One after the other: signals of a thread arrive in the order of the log.
       for (const delivery of deliveries) {
@@ -100,15 +100,6 @@ export function createSignalHandler({ database, client }: Deps): EventHandler {
       );
     },
   };
-}
-
-async function held({ db }: Database, key: string): Promise<string | null> {
-  try {
-    const hold = await holdOn(db, { kind: 'delivery', target: `subscription:${key}` }, 'dispatch');
-    return hold?.message ?? null;
-  } catch (error) {
-    throw new Unavailable('The record does not answer.', { cause: error });
-  }
 }
 
 const wordOf = (value: unknown): string => (typeof value === 'string' ? value : '');

@@ -1,14 +1,13 @@
 import { auditRefusal } from '../db/change.ts';
 import type { Database } from '../db/client.ts';
 import { getDecisionRequest, refuseRequest } from '../db/decision-requests.ts';
-import { actorOf, getPrincipal } from '../db/principals.ts';
 import { applyRequest } from '../db/subscription-request.ts';
 import { getSubscription } from '../db/subscriptions.ts';
-import { requirePermission } from '../domain/access.ts';
 import { storableText } from '../domain/json.ts';
 import { subscriptionWorkflowId } from '../domain/names.ts';
 import { refuse, type Refusal } from '../domain/refusal.ts';
 import { type SubscriptionAction, subscriptionState } from '../domain/subscription-request.ts';
+import { missingPermission } from './missing-permission.ts';
 
 export type SubscriptionRequestActivities = ReturnType<typeof createSubscriptionRequestActivities>;
 
@@ -63,11 +62,7 @@ export function createSubscriptionRequestActivities({ database }: { database: Da
         refuse('FORBIDDEN', `There is no recorded request to ${action} subscription ${key}.`),
       );
     const { principalId, reason } = request;
-    const principal = await getPrincipal(db, principalId);
-    const missing =
-      principal?.status === 'active'
-        ? requirePermission(actorOf(principal), 'bus:operate')
-        : refuse('FORBIDDEN', `${principal?.name ?? principalId} is no principal that is active.`);
+    const missing = await missingPermission(db, principalId, 'bus:operate');
     if (missing !== null) {
       if (request.state !== 'open') return refuseUnproven(missing);
       await refuseRequest(db, request, missing);

@@ -1,6 +1,5 @@
 import type { Database } from '../db/client.ts';
 import { deliveryId } from '../db/deliveries.ts';
-import { holdOn } from '../db/kill-switch.ts';
 import type { SecretBox } from '../db/sealed.ts';
 import { getSubscription } from '../db/subscriptions.ts';
 import type {
@@ -12,6 +11,7 @@ import type {
 } from '../domain/delivery.ts';
 import { publicEvent } from '../domain/event-view.ts';
 import type { Refusal } from '../domain/refusal.ts';
+import { asUnavailable, holdOnDeliveries } from './delivery-hold.ts';
 import { Unavailable } from './event-handlers.ts';
 import { postWebhook, type WebhookReceipt, webhookTarget, type WebhookTarget } from './webhook-post.ts';
 
@@ -32,14 +32,10 @@ export function createWebhookHandler({ database, ...keys }: Deps): EventHandler 
     return row === null ? null : webhookTarget(row, keys);
   }
 
-  function heldBy(key: string) {
-    return asUnavailable(() => holdOn(db, { kind: 'delivery', target: `subscription:${key}` }, 'dispatch'));
-  }
-
   return {
     async deliver(deliveries, context) {
       const { subscription: key, signal } = context;
-      const hold = await heldBy(key);
+      const hold = await holdOnDeliveries(db, key);
       if (hold !== null) throw new Unavailable(hold.message);
       const target = await targetOf(key);
       if (target === null)
@@ -60,7 +56,7 @@ export function createWebhookHandler({ database, ...keys }: Deps): EventHandler 
           signal.throwIfAborted();
           if (Date.now() - checkedAt > holdCheckMs) {
             checkedAt = Date.now();
-            fallen = await heldBy(key);
+            fallen = await holdOnDeliveries(db, key);
             if (fallen !== null) return;
           }
           const delivery = waiting.shift();
@@ -152,13 +148,4 @@ function failed(deliveries: Delivery[], cause: string, error: string, isFinal = 
     failures: deliveries.map(({ event, part }) => ({ eventId: event.id, part, cause, error, isFinal })),
     later: [],
   };
-}
-
-/** A record that does not answer is no event's fault. */
-async function asUnavailable<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw new Unavailable('The record does not answer.', { cause: error });
-  }
 }

@@ -1,4 +1,4 @@
-import { getSubscription } from '../db/wormhole-targets.ts';
+import { getSubscription } from '../db/subscriptions.ts';
 import { type NewResult, recordResults } from '../db/wormhole-results.ts';
 import type { DeliveryContext } from '../domain/delivery.ts';
 import type { EmittedEvent } from '../domain/wormhole-effect.ts';

@@ -45,8 +45,10 @@ export function createWormholesHandler(deps: WormholeDeps): EventHandler {
     return deliveries.flatMap((delivery) =>
       loaded
         .filter(({ row }) => delivery.part === '' || delivery.part === row.id)
-        .map(({ rule, row }) => ({ delivery, row, plan: planEvent(rule, delivery.event) }))
-        .filter(({ plan }) => plan.outcome !== 'unmatched'),
+        .flatMap(({ rule, row }) => {
+          const plan = planEvent(rule, delivery.event);
+          return plan.outcome === 'unmatched' ? [] : [{ delivery, row, plan }];
+        }),
     );
   }
 

@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import type { Cluster } from '../db/bridge.ts';
 import { clusterNameShape, clusterStates, clusterSubscription } from '../domain/bridge.ts';
-import { httpUrl } from './routes/probe-input.ts';
 import { instant } from './schemas.ts';
+import { httpUrl, isHttpsUnlessPrivate } from './web-address.ts';
 
 export const clusterName = z
   .string()
@@ -29,7 +29,7 @@ export const clusterInput = z
       .regex(/^hok_[0-9a-z]{16}$/, 'must be the id of a hook here')
       .optional(),
   })
-  .refine(({ url, allowPrivateNetwork }) => allowPrivateNetwork || url.startsWith('https:'), {
+  .refine(isHttpsUnlessPrivate, {
     path: ['url'],
     message: 'must be https; http is for private addresses only (allowPrivateNetwork)',
   });

@@ -5,17 +5,14 @@ import { deadLetterStates } from '../db/schema/bus.ts';
 import { deliveryStates } from '../domain/delivery.ts';
 import { redriveItemStates, redriveStates, type RedriveCounts } from '../domain/redrive.ts';
 import type { ApiDeps } from './context.ts';
+import { typeSearch } from './event-view.ts';
 import { anyObject, idParams, instant, queryText, temporalLink, temporalLinkSchema } from './schemas.ts';
 
 /** What dead letters can be filtered by, in a query and in the body of a redrive or a discard alike. */
 export const deadLetterFilterShape = {
   subscription: queryText(100).optional(),
   cause: queryText(100).optional(),
-  type: z
-    .string()
-    .max(120)
-    .regex(/^[a-z0-9.-]*\*?$/, 'must be an event type, or the beginning of one with a * behind it')
-    .optional(),
+  type: typeSearch.optional(),
   eventId: idParams.shape.id.optional(),
   text: queryText(200).optional(),
   from: z.iso.datetime({ offset: true }).optional(),

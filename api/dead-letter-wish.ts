@@ -8,19 +8,19 @@ import {
   selectLetters,
 } from '../db/dead-letter-select.ts';
 import { digest, newId } from '../db/ids.ts';
-import { type Principal, requirePermission } from '../domain/access.ts';
+import type { Principal } from '../domain/access.ts';
 import { selectionText } from '../domain/bulk.ts';
 import { redriveLimits } from '../domain/redrive.ts';
 import { refuse } from '../domain/refusal.ts';
 import type { ApiDeps, Asker } from './context.ts';
 import { deadLetterFilterShape, toDeadLetterFilter } from './dead-letter-views.ts';
+import { requireReach } from './object-scope.ts';
 import { throwRefusal } from './problems.ts';
 import { idParams, instant } from './schemas.ts';
 
 /** Who may not read an event may not read or handle its dead letter either: its error can quote it. */
 export function requireEventReader(principal: Principal): void {
-  const refusal = requirePermission(principal, 'events:read');
-  if (refusal !== null) throwRefusal(refusal);
+  requireReach(principal, 'events:read');
 }
 
 const mostNamed = 1_000;

@@ -85,3 +85,9 @@ export function payloadTooLarge(prefix = '', details: JsonObject = {}): ProblemE
     { details: { ...details, maxBytes: maxPayloadBytes } },
   );
 }
+
+/** For the payload of a task, as it is proposed or as an approval changes it. */
+export function requireSmallPayload(payload: object): void {
+  if (isTooLarge({ payload }))
+    throw new ProblemError('PAYLOAD_TOO_LARGE', `A payload may have at most ${maxPayloadBytes} bytes.`);
+}

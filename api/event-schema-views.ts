@@ -3,14 +3,13 @@ import type { EventSchemaRow } from '../db/event-schemas.ts';
 import { compileSchema, maxSchemaBytes, type SchemaCheck } from '../domain/event-schema.ts';
 import { schemaModes } from '../domain/event-schema-mode.ts';
 import { isOpenType } from '../domain/event-source.ts';
-import { eventInputSchema } from '../domain/events.ts';
+import { eventType } from '../domain/events.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { isRefusal, refuse } from '../domain/refusal.ts';
 import { eventInput } from './event-input.ts';
 import { ProblemError, throwRefusal } from './problems.ts';
 import { anyObject, instant, jsonObject } from './schemas.ts';
 
-const eventType = eventInputSchema.shape.type;
 const version = z.number().int().min(1).max(1_000_000);
 
 export const schemaInput = z.strictObject({
@@ -96,7 +95,7 @@ export function requireSchema(schema: JsonObject): SchemaCheck {
 }
 
 /** A type that only this system says is never posted, so a schema of it would never be asked. */
-export function requireOpenType(type: string): void {
+export function requirePostedType(type: string): void {
   if (!isOpenType(type))
     throwRefusal(
       refuse(

@@ -32,10 +32,13 @@ export const eventSchema = z
   })
   .openapi('Event');
 
-export const eventTypeQuery = z
+/** Looser than a pattern that something is stored under: what begins no type finds nothing. */
+export const typeSearch = z
   .string()
   .max(120)
-  .regex(/^[a-z0-9.-]*\*?$/)
+  .regex(/^[a-z0-9.-]*\*?$/, 'must be an event type, or the beginning of one with a * behind it');
+
+export const eventTypeQuery = typeSearch
   .optional()
   .openapi({ description: 'A type, or how it begins, with * at the end.' });
 

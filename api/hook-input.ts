@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
 import type { HookRow } from '../db/hooks.ts';
 import { isOpenType } from '../domain/event-source.ts';
-import { eventInputSchema, severities } from '../domain/events.ts';
+import { eventType, severities } from '../domain/events.ts';
 import { hookForms, type HookScheme, hookSchemes } from '../domain/hook.ts';
 import { refuse } from '../domain/refusal.ts';
 import { throwRefusal } from './problems.ts';
+import { rotation } from './rotation.ts';
 import { instant } from './schemas.ts';
 
 const path = z
@@ -28,17 +29,14 @@ export const hookInput = z.strictObject({
     .regex(/^[a-z0-9]+(?:-[a-z0-9]+)*$/, 'must be lower-case words with - between, such as ci-builds'),
   scheme: z.enum(hookSchemes).default('standard-webhooks'),
   form: z.enum(hookForms).default('payload'),
-  eventType: eventInputSchema.shape.type,
+  eventType,
   severity: z.enum(severities).default('info'),
   mapping: mapping.default({}),
   perMinute: z.number().int().min(1).max(100_000).default(600),
   secret: secret.optional(),
 });
 
-export const hookRotation = z.strictObject({
-  overlapSeconds: z.number().int().min(0).max(604_800).optional(),
-  secret: secret.optional(),
-});
+export const hookRotation = rotation.extend({ secret: secret.optional() });
 
 export const hookSchema = z
   .object({

@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { countDeliveries, readBacklog } from '../db/backlog.ts';
+import { readStanding } from '../db/backlog.ts';
 import type { Database } from '../db/client.ts';
 import { horizonAgeMs } from '../db/events.ts';
 import { inboxAge } from '../db/status.ts';
@@ -68,10 +68,9 @@ export function createMetrics(): Metrics {
 async function recordRegistry({ db, log }: Database): Promise<Registry> {
   const rows = (await listSubscriptions(db)).filter(({ enabled }) => enabled);
   const keys = rows.map(({ key }) => key);
-  const [horizonMs, lanes, counts, inbox] = await Promise.all([
+  const [horizonMs, standingOf, inbox] = await Promise.all([
     horizonAgeMs(log),
-    readBacklog(log, keys),
-    countDeliveries(log, keys),
+    readStanding(log, keys),
     inboxAge(log),
   ]);
   const registry = new Registry();
@@ -96,22 +95,13 @@ async function recordRegistry({ db, log }: Database): Promise<Registry> {
   const dead = gauge('dead_letters_open', 'Dead letters that nobody has dealt with.', of);
   for (const row of rows) {
     const label = { subscription: row.key };
-    const own = lanes.filter(({ subscription }) => subscription === row.key);
-    const count = counts.get(row.key);
-    const sum = (read: (lane: (typeof own)[number]) => number): number =>
-      own.reduce((total, lane) => total + read(lane), 0);
-    backlog.set(
-      label,
-      sum(({ waiting }) => waiting),
-    );
-    lag.set(label, Math.max(0, count?.pendingLagMs ?? 0, ...own.map(({ lagMs }) => lagMs)) / 1000);
-    delivered.set(
-      label,
-      sum((lane) => lane.delivered),
-    );
+    const stands = standingOf(row.key);
+    backlog.set(label, stands.waiting);
+    lag.set(label, stands.lagMs / 1000);
+    delivered.set(label, stands.delivered);
     paused.set(label, subscriptionState(row) === 'paused' ? 1 : 0);
-    pending.set(label, count?.pending ?? 0);
-    dead.set(label, count?.openDeadLetters ?? 0);
+    pending.set(label, stands.pending);
+    dead.set(label, stands.openDeadLetters);
   }
   return registry;
 }

@@ -20,8 +20,8 @@ export function requireObject<T extends object>(
   return found;
 }
 
-/** A new object, or one that is about everything: the permission has to reach it. */
-export function requireReach(principal: Principal, permission: Permission, target: string): void {
+/** A new object, or one that is about everything: the permission has to reach it. Without one it has to be had at all. */
+export function requireReach(principal: Principal, permission: Permission, target?: string): void {
   const refusal = requirePermission(principal, permission, target);
   if (refusal !== null) throwRefusal(refusal);
 }

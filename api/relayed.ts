@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 import type { StatedEvent } from '../db/events.ts';
 import { arriveAt } from '../domain/bridge.ts';
 import { isOpenType } from '../domain/event-source.ts';
-import { eventInputSchema, priorities, severities } from '../domain/events.ts';
+import { eventType, priorities, severities } from '../domain/events.ts';
 import type { HookRules } from '../domain/hook.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { isRefusal, refuse } from '../domain/refusal.ts';
@@ -15,7 +15,7 @@ const text = z.string().min(1).max(200);
 /** An event of another DreamNet, as its webhooks carry it; what only the other side needs is left out. */
 const relayedSchema = z.object({
   id: text,
-  type: eventInputSchema.shape.type,
+  type: eventType,
   severity: z.enum(severities),
   priority: z.enum(priorities).optional(),
   payload: jsonObject,

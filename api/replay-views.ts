@@ -8,15 +8,17 @@ import { idParams, instant, queryText, temporalLink, temporalLinkSchema } from '
 const time = z.iso.datetime({ offset: true });
 const mostIds = 1_000;
 
+/** A `*` alone is none: to take everything is to leave it out. */
+export const selectedType = z
+  .string()
+  .max(120)
+  .regex(/^[a-z0-9.-]+\*?$/, 'is a type, or the beginning of one with a * behind it');
+
 /** Which events of the log; the members are combined with "and". */
 export const selectionShape = {
   ids: z.array(idParams.shape.id).min(1).max(mostIds, `may name at most ${mostIds} events`).optional(),
   correlationId: queryText(200).optional(),
-  type: z
-    .string()
-    .max(120)
-    .regex(/^[a-z0-9.-]+\*?$/, 'is a type, or the beginning of one with a * behind it')
-    .optional(),
+  type: selectedType.optional(),
   sourceType: z.enum(sourceTypes).optional(),
   sourceId: queryText(200).optional(),
   from: time.optional(),

@@ -22,6 +22,7 @@ import { createWorld, worldEvents } from '../domain/halo-world.ts';
 import { diffOutcomes } from '../domain/shadow.ts';
 import { risks } from '../domain/task.ts';
 import type { ApiDeps } from './context.ts';
+import { selectedType } from './replay-views.ts';
 import { cutDiff, diffSchema, mostItems, mostShadowEvents } from './shadow-views.ts';
 import { instant } from './schemas.ts';
 
@@ -35,15 +36,7 @@ const limits = z.strictObject({
 export const haloRuleInput = z.strictObject({
   trigger: z
     .strictObject({
-      types: z
-        .array(
-          z
-            .string()
-            .max(120)
-            .regex(/^[a-z0-9.-]+\*?$/),
-        )
-        .max(50)
-        .optional(),
+      types: z.array(selectedType).max(50).optional(),
       minSeverity: z.enum(severities).optional(),
       excludeSourceTypes: z.array(z.enum(sourceTypes)).optional(),
     })

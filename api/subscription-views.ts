@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { backlogWindow, countDeliveries, type LaneBacklog, readBacklog } from '../db/backlog.ts';
+import { backlogWindow, type LaneBacklog, readStanding } from '../db/backlog.ts';
 import type { SubscriptionRow } from '../db/subscriptions.ts';
 import { strategies } from '../domain/delivery.ts';
 import { severities } from '../domain/events.ts';
@@ -71,11 +71,6 @@ function laneView(lane: LaneBacklog): z.infer<typeof laneSchema> {
   };
 }
 
-function backlogOf(lanes: LaneBacklog[]): z.infer<typeof backlogSchema> {
-  const events = lanes.reduce((sum, { waiting }) => sum + waiting, 0);
-  return { events, isMore: lanes.some(({ isMore }) => isMore) };
-}
-
 /** The configuration of a handler as people may see it: an address of a webhook is sealed. */
 function handlerView({ handler, config }: SubscriptionRow): Record<string, unknown> {
   const { sealedUrl: _sealed, ...shown } = config;
@@ -86,12 +81,11 @@ function handlerView({ handler, config }: SubscriptionRow): Record<string, unkno
 export async function subscriptionViews(deps: ApiDeps, rows: SubscriptionRow[]): Promise<SubscriptionView[]> {
   const { log } = deps.database;
   const keys = rows.map(({ key }) => key);
-  const [lanes, counts] = await Promise.all([readBacklog(log, keys), countDeliveries(log, keys)]);
+  const standingOf = await readStanding(log, keys);
   return rows.map((row) => {
     const { key, description, owner, match, strategy, consumers, deadlineMs, version, pausedAt } = row;
     const { maxAttempts, backoffMs, maxBackoffMs } = row;
-    const own = lanes.filter(({ subscription }) => subscription === key);
-    const count = counts.get(key);
+    const { lanes, waiting, isMore, lagMs, delivered, pending, openDeadLetters } = standingOf(key);
     return {
       ...{ key, description, owner, match, strategy, consumers, deadlineMs, version },
       state: subscriptionState(row),
@@ -100,12 +94,10 @@ export async function subscriptionViews(deps: ApiDeps, rows: SubscriptionRow[]):
       retry: { maxAttempts, backoffMs, maxBackoffMs },
       pause:
         pausedAt === null ? null : { at: pausedAt.toISOString(), by: row.pausedBy, reason: row.pauseReason },
-      lanes: own.map(laneView),
-      backlog: backlogOf(own),
-      lagSeconds: seconds(Math.max(0, count?.pendingLagMs ?? 0, ...own.map(({ lagMs }) => lagMs))),
-      delivered: own.reduce((sum, lane) => sum + lane.delivered, 0),
-      pendingDeliveries: count?.pending ?? 0,
-      openDeadLetters: count?.openDeadLetters ?? 0,
+      lanes: lanes.map(laneView),
+      backlog: { events: waiting, isMore },
+      lagSeconds: seconds(lagMs),
+      ...{ delivered, openDeadLetters, pendingDeliveries: pending },
       previousSecretUntil: row.previousSecretUntil?.toISOString() ?? null,
       createdAt: row.createdAt.toISOString(),
       updatedAt: row.updatedAt.toISOString(),

@@ -1,4 +1,6 @@
 import type { DeliveryState } from '../domain/delivery.ts';
+import type { RedriveState } from '../domain/redrive.ts';
+import type { SubscriptionState } from '../domain/subscription-request.ts';
 import type { Link } from './views.ts';
 
 /** The parts of the API's answers about the bus that this program reads. */
@@ -130,7 +132,7 @@ export type LetterPreview = {
 
 export type Redrive = {
   id: string;
-  state: string;
+  state: RedriveState;
   requestedBy: string;
   reason: string | null;
   canary: boolean;
@@ -151,7 +153,7 @@ export type RedriveWhole = Redrive & {
 export type Subscription = {
   key: string;
   description: string;
-  state: 'active' | 'paused' | 'removed';
+  state: SubscriptionState;
   owner: string | null;
   handler: Record<string, unknown> & { kind: string };
   match: {

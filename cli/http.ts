@@ -22,6 +22,8 @@ export type Api = {
 };
 
 const usualMs = 15_000;
+/** For answers that take a reading of recorded events or approvals, or a try of somebody's webhook. */
+export const longMs = 60_000;
 const asJson = { 'content-type': 'application/json' };
 
 export type ApiOptions = { url: string; key: string | null; out: Output; stop: AbortSignal };

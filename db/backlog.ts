@@ -25,7 +25,7 @@ export type LaneBacklog = {
  * Where the lanes of subscriptions stand. One statement for all of them, and a bounded one: of each lane it reads the
  * next rows only, whatever lies behind those.
  */
-export async function readBacklog(log: Sql, keys: string[]): Promise<LaneBacklog[]> {
+async function readBacklog(log: Sql, keys: string[]): Promise<LaneBacklog[]> {
   const rows = await log<(Omit<LaneBacklog, 'cursor' | 'delivered'> & Position & { delivered: string })[]>`
     select l.subscription, l.lane, l.cursor_tx::text as tx, l.cursor_seq::text as seq, l.delivered::text,
            to_char(l.last_delivered_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "lastDeliveredAt",
@@ -73,7 +73,7 @@ export async function readBacklog(log: Sql, keys: string[]): Promise<LaneBacklog
   }));
 }
 
-export type DeliveryCounts = {
+type DeliveryCounts = {
   subscription: string;
   /** Deliveries of their own that have not ended. */
   pending: number;
@@ -82,7 +82,7 @@ export type DeliveryCounts = {
   openDeadLetters: number;
 };
 
-export async function countDeliveries(log: Sql, keys: string[]): Promise<Map<string, DeliveryCounts>> {
+async function countDeliveries(log: Sql, keys: string[]): Promise<Map<string, DeliveryCounts>> {
   const rows = await log<DeliveryCounts[]>`
     with wanted as (select jsonb_array_elements_text(${JSON.stringify(keys)}::text::jsonb) as key)
     select w.key as subscription, coalesce(p.pending, 0)::int as pending,
@@ -100,6 +100,35 @@ export async function countDeliveries(log: Sql, keys: string[]): Promise<Map<str
       where state = 'open' and subscription in (select key from wanted) group by subscription
     ) as d on d.subscription = w.key`;
   return new Map(rows.map((row) => [row.subscription, row]));
+}
+
+/** Where a subscription stands as a whole. */
+type Standing = Omit<DeliveryCounts, 'subscription' | 'pendingLagMs'> & {
+  lanes: LaneBacklog[];
+  waiting: number;
+  isMore: boolean;
+  /** Age of the oldest event that is not handled, be it in the log or a delivery of its own. */
+  lagMs: number;
+  delivered: number;
+};
+
+/** Where each of some subscriptions stands, by two statements whatever their number. */
+export async function readStanding(log: Sql, keys: string[]): Promise<(key: string) => Standing> {
+  const [backlog, counts] = await Promise.all([readBacklog(log, keys), countDeliveries(log, keys)]);
+  const byKey = Map.groupBy(backlog, ({ subscription }) => subscription);
+  return (key) => {
+    const lanes = byKey.get(key) ?? [];
+    const count = counts.get(key);
+    return {
+      lanes,
+      waiting: lanes.reduce((sum, { waiting }) => sum + waiting, 0),
+      isMore: lanes.some(({ isMore }) => isMore),
+      lagMs: Math.max(0, count?.pendingLagMs ?? 0, ...lanes.map(({ lagMs }) => lagMs)),
+      delivered: lanes.reduce((sum, { delivered }) => sum + delivered, 0),
+      pending: count?.pending ?? 0,
+      openDeadLetters: count?.openDeadLetters ?? 0,
+    };
+  };
 }
 
 /** The place in front of an event, so that a reader from there gets it too; null for an unknown one. */

@@ -12,20 +12,6 @@ export function deliveryId(of: {
   return derivedId('dlv', [of.subscription, of.eventId, of.part ?? '', of.replayId ?? ''].join('|'));
 }
 
-/** A delivery to be made, from now on or from a moment on. */
-export type QueuedDelivery = {
-  id: string;
-  subscription: string;
-  eventId: string;
-  /** As a `LoggedEvent` has it: finds the event's partition. */
-  eventRecordedAt: string;
-  part?: string;
-  replayId?: string | null;
-  /** False makes the consumer ask for a preview and do nothing. */
-  sideEffects?: boolean;
-  dueAt?: string | null;
-};
-
 /**
  * A part of a `change` (db/change.ts): queues the deliveries that `source` selects, of the columns id, subscription,
  * event_id, event_recorded_at, part, replay_id, side_effects and due_at. One that has ended begins anew, with its
@@ -42,29 +28,6 @@ export function queueDeliveries(source: SQL): SQL {
         last_error = null, previews = null, ended_at = null
     where d.state in ('completed', 'failed')
     returning d.id`;
-}
-
-/** Rows for `queueDeliveries` from values, as many as wanted in one statement. */
-export function deliveryRows(rows: QueuedDelivery[]): SQL {
-  return sql`
-    select r.id, r.subscription, r.event_id, r.event_recorded_at, coalesce(r.part, ''), r.replay_id,
-           coalesce(r.side_effects, true), coalesce(r.due_at, now())
-    from jsonb_to_recordset(${JSON.stringify(rows.map(rowOf))}::text::jsonb) as r(
-      id text, subscription text, event_id text, event_recorded_at timestamptz, part text, replay_id text,
-      side_effects boolean, due_at timestamptz)`;
-}
-
-function rowOf(row: QueuedDelivery) {
-  return {
-    id: row.id,
-    subscription: row.subscription,
-    event_id: row.eventId,
-    event_recorded_at: row.eventRecordedAt,
-    part: row.part,
-    replay_id: row.replayId,
-    side_effects: row.sideEffects,
-    due_at: row.dueAt,
-  };
 }
 
 /** Deletes what ended so many days ago, some at a time; what an open dead letter or a running replay needs stays. */

@@ -3,6 +3,7 @@ import type { LoggedEvent } from '../domain/events.ts';
 import type { Database, Db, Sql } from './client.ts';
 import { loggedColumns, type Position } from './events.ts';
 import { deadLetters, deliveries, subscriptionLanes, subscriptionStarts } from './schema/index.ts';
+import { shareNumber } from './lane-reader.ts';
 import type { LaneRow } from './subscriptions.ts';
 
 export type DeliveryRow = typeof deliveries.$inferSelect;
@@ -13,8 +14,7 @@ export type RoutedEvent = { event: LoggedEvent; share: number };
 
 export async function getRouted(log: Sql, id: string): Promise<RoutedEvent | null> {
   const [row] = await log<(LoggedEvent & { share: number })[]>`
-    select ${loggedColumns(log)},
-           ('x' || left(md5(coalesce(events.correlation_id, events.source_id)), 7))::bit(28)::int as share
+    select ${loggedColumns(log)}, ${shareNumber(log)} as share
     from events where id = ${id} limit 1`;
   if (row === undefined) return null;
   const { share, ...event } = row;

@@ -24,12 +24,12 @@ export async function readLane(
   if (lane === 'low') return readRare(log, log`events.priority = 'low'`, after, limit);
   if (lane === 'normal') return readWindow(log, log`events.priority = 'normal'`, after, limit);
   const window = Math.min(maxWindow, limit * lanes);
-  return readWindow(log, log`${shareOf(log, lanes)} = ${Number(lane)}::int`, after, window);
+  return readWindow(log, log`mod(${shareNumber(log)}, ${lanes}::int) = ${Number(lane)}::int`, after, window);
 }
 
-/** One thread of events stays in one share, and so in order. */
-function shareOf(log: Sql, shares: number) {
-  return log`mod(('x' || left(md5(coalesce(events.correlation_id, events.source_id)), 7))::bit(28)::int, ${shares}::int)`;
+/** The number that decides an event's share, before the division: one thread of events stays in one share, and so in order. */
+export function shareNumber(log: Sql) {
+  return log`('x' || left(md5(coalesce(events.correlation_id, events.source_id)), 7))::bit(28)::int`;
 }
 
 function batchOf(events: LoggedEvent[]): LaneBatch {

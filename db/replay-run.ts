@@ -4,8 +4,8 @@ import { type ReplayState, replayPageSize } from '../domain/replay.ts';
 import { change } from './change.ts';
 import type { Db, Sql } from './client.ts';
 import { settleRequest } from './decisions.ts';
+import { deliveryId } from './deliveries.ts';
 import type { Position } from './events.ts';
-import { derivedId } from './ids.ts';
 import { isSettled, readSelected } from './replay-log.ts';
 import { getReplay, type ReplayRow } from './replays.ts';
 import { replays } from './schema/index.ts';
@@ -72,8 +72,7 @@ export async function queuePage(log: Sql, replay: ReplayRow, page: Page): Promis
   const { id, subscription } = replay;
   const rows = page.events.map(({ id: eventId, recordedAt }, place) => ({
     place,
-    // The rule of db/deliveries.ts: one delivery for each event of a replay.
-    id: derivedId('dlv', [subscription, eventId, '', id].join('|')),
+    id: deliveryId({ subscription, eventId, replayId: id }),
     event_id: eventId,
     recorded_at: recordedAt,
   }));
@@ -104,7 +103,7 @@ export async function queuePage(log: Sql, replay: ReplayRow, page: Page): Promis
       from mine m where r.id = m.id
       returning r.id
     )
-    select id, case when ${rows.length}::int > 0 then pg_notify('dreamnet_events', '') end from moved`;
+    select id from moved`;
   return moved.length === 1;
 }
 

@@ -5,6 +5,7 @@ import { categoryOf } from '../domain/events.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { WormholeOutcome } from '../domain/wormhole.ts';
 import type { Db, Sql } from './client.ts';
+import { deliveryId } from './deliveries.ts';
 import { derivedId } from './ids.ts';
 import { wormholeResults, wormholeWindows } from './schema/index.ts';
 
@@ -63,7 +64,7 @@ function rowsOf(results: NewResult[]): string {
       ...(handTo !== undefined && {
         hand_to: handTo.subscription,
         hand_at: handTo.recordedAt,
-        hand_id: derivedId('dlv', [handTo.subscription, eventId, '', replay].join('|')),
+        hand_id: deliveryId({ subscription: handTo.subscription, eventId, replayId: replay }),
       }),
     };
   });
@@ -115,8 +116,8 @@ function writeResults(log: Sql) {
       returning 1
     ),
     handed as (
-      insert into deliveries (id, subscription, event_id, event_recorded_at, state, due_at)
-      select s.hand_id, s.hand_to, s.event_id, s.hand_at, 'pending', now()
+      insert into deliveries (id, subscription, event_id, event_recorded_at, replay_id, state, due_at)
+      select s.hand_id, s.hand_to, s.event_id, s.hand_at, nullif(s.replay, ''), 'pending', now()
       from stated s join fresh using (wormhole, event_id, replay)
       join subscriptions t on t.key = s.hand_to and t.enabled
       on conflict (id) do nothing

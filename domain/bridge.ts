@@ -1,3 +1,4 @@
+import { maxHops } from './events.ts';
 import { refuse, type Refusal } from './refusal.ts';
 
 /*
@@ -6,9 +7,6 @@ import { refuse, type Refusal } from './refusal.ts';
  */
 export const clusterStates = ['open', 'throttled', 'off'] as const;
 export type ClusterState = (typeof clusterStates)[number];
-
-/** Through more places than this nothing is passed on, loop or not. */
-export const maxRelayHops = 16;
 
 export const clusterNameShape = /^[a-z0-9]+(?:-[a-z0-9]+)*$/;
 
@@ -40,10 +38,10 @@ export function arriveAt(path: readonly string[], place: string): string[] | Ref
       `This event was here before: its path has ${place}. It is not taken again; look for a rule that sends it back.`,
       { path: [...path] },
     );
-  if (path.length >= maxRelayHops)
+  if (path.length >= maxHops)
     return refuse(
       'CONFLICT',
-      `This event came through ${path.length} places; at most ${maxRelayHops} are allowed.`,
+      `This event came through ${path.length} places; at most ${maxHops} are allowed.`,
     );
   return [...path, place];
 }

@@ -116,15 +116,31 @@ export function categoryOf(type: string): string {
 export const maxPayloadBytes = 256 * 1024;
 export const maxBatch = 1000;
 
+/** Through more stations than this, wormholes and clusters alike, no event goes on (N-021). */
+export const maxHops = 16;
+
+export const typeShape = /^[a-z0-9-]+(\.[a-z0-9-]+)*$/;
+
+export const eventType = z
+  .string()
+  .max(120)
+  .regex(typeShape, 'must be an event type, such as shop.order.failed');
+
+/** A whole type, or the beginning of one with a `*` behind it. */
+export const typePattern = z
+  .string()
+  .max(120)
+  .regex(
+    /^(?:\*|[a-z0-9-]+(?:\.[a-z0-9-]+)*(?:\.?\*)?)$/,
+    'must be an event type, or the beginning of one with a * behind it, such as squad.task.*',
+  );
+
 export const eventInputSchema = z.strictObject({
   id: z
     .string()
     .regex(/^[A-Za-z0-9_.:-]{1,100}$/)
     .optional(),
-  type: z
-    .string()
-    .max(120)
-    .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/),
+  type: eventType,
   source: z.strictObject({ type: z.enum(sourceTypes), id: z.string().min(1).max(200) }),
   destination: z.string().min(1).max(200).optional(),
   severity: z.enum(severities).default('info'),

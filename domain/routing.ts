@@ -1,9 +1,6 @@
 import type { Strategy } from './delivery.ts';
-import type { LoggedEvent } from './events.ts';
+import { type LoggedEvent, maxHops } from './events.ts';
 import { type EventMatch, matchesEvent } from './subscription.ts';
-
-/** More stations than this behind an event mean that it goes in circles: it goes nowhere any more (N-021). */
-export const maxHops = 16;
 
 /** A filter expression, ready to be asked. */
 export type CompiledFilter = { matches(event: LoggedEvent): boolean };

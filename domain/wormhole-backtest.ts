@@ -1,7 +1,7 @@
-import { countEvent, type EventWindow } from './event-window.ts';
+import type { EventWindow } from './event-window.ts';
 import type { LoggedEvent } from './events.ts';
-import type { Rule, WormholeOutcome } from './wormhole.ts';
-import { type Effect, fullCount, planEvent, type TaskDraft } from './wormhole-effect.ts';
+import { findMismatch, type Rule, type WormholeOutcome } from './wormhole.ts';
+import { countInto, type Effect, planEvent, type TaskDraft } from './wormhole-effect.ts';
 
 /** How a wormhole would have answered a recorded event. */
 export const testedOutcomes = ['acts', 'folded', 'failed', 'unmatched'] as const;
@@ -73,12 +73,7 @@ export function createBackTest(rule: Rule): {
   let same = 0;
 
   function count(event: LoggedEvent, key: string): TestedOutcome {
-    const { wormhole } = rule;
-    if (wormhole.action.kind !== 'aggregate') return 'acts';
-    const { version, action } = wormhole;
-    const step = countEvent(windows.get(key) ?? null, event, { version, ...action });
-    windows.set(key, step.window);
-    if (!step.isFull || 'why' in fullCount(wormhole, step.window, key, event)) return 'folded';
+    if (countInto(windows, rule.wormhole, key, event) === null) return 'folded';
     would.events += 1;
     return 'acts';
   }
@@ -118,14 +113,14 @@ export function createBackTest(rule: Rule): {
     return 'folded';
   }
 
-  function compare(sample: TestSample, then: WormholeOutcome | null): void {
-    const change = changeOf(sample.outcome, then);
+  function compare(outcome: TestedOutcome, then: WormholeOutcome | null, sample: () => TestSample): void {
+    const change = changeOf(outcome, then);
     if (change === null) {
       same += 1;
       return;
     }
     changes[change] += 1;
-    if (differing.length < mostSamples) differing.push({ ...sample, change, then });
+    if (differing.length < mostSamples) differing.push({ ...sample(), change, then });
   }
 
   return {
@@ -134,10 +129,12 @@ export function createBackTest(rule: Rule): {
       const outcome = plan.outcome === 'acts' ? tally(event, plan.effect) : plan.outcome;
       events += 1;
       outcomes[outcome] += 1;
-      const says = plan.outcome === 'acts' ? plan.would : plan.why;
-      const sample = { eventId: event.id, type: event.type, recordedAt: event.recordedAt, outcome, says };
-      if (outcome !== 'unmatched' && samples.length < mostSamples) samples.push(sample);
-      compare(sample, then);
+      const sample = (): TestSample => {
+        const { id: eventId, type, recordedAt } = event;
+        return { eventId, type, recordedAt, outcome, says: saidOf(plan, rule, event) };
+      };
+      if (outcome !== 'unmatched' && samples.length < mostSamples) samples.push(sample());
+      compare(outcome, then, sample);
     },
     report: () => ({
       ...{ events, outcomes, would, samples },
@@ -146,6 +143,11 @@ export function createBackTest(rule: Rule): {
       compared: { same, changes, samples: differing },
     }),
   };
+}
+
+function saidOf(plan: ReturnType<typeof planEvent>, rule: Rule, event: LoggedEvent): string {
+  if (plan.outcome === 'unmatched') return findMismatch(rule, event) ?? '';
+  return plan.outcome === 'acts' ? plan.would : plan.why;
 }
 
 function changeOf(now: TestedOutcome, then: WormholeOutcome | null): TestChange | null {

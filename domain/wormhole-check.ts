@@ -1,9 +1,9 @@
 import { compileFilter } from './event-filter.ts';
 import { isOpenType } from './event-source.ts';
-import { isAtLeast, severities } from './events.ts';
+import { severities } from './events.ts';
 import type { Json } from './json.ts';
 import { isRefusal, refuse, type Refusal } from './refusal.ts';
-import { matchesType } from './subscription.ts';
+import { matchesEvent } from './subscription.ts';
 import { pathProblem, templateProblem } from './template.ts';
 import { countRoots, type EmitSpec, templateRoots, type Wormhole, type WormholeAction } from './wormhole.ts';
 
@@ -68,12 +68,14 @@ function checkEmit({ name, match, action }: Pick<Wormhole, 'name' | 'match' | 'a
 /** Decided without a filter: type, source, severity and destination of what it emits are known beforehand. */
 function meetsItself(name: string, match: Wormhole['match'], emit: EmitSpec): boolean {
   const loudest = emit.severity ?? severities.at(-1) ?? 'critical';
-  const source = `system:wormhole:${name}`;
+  const emitted = {
+    type: emit.type,
+    severity: loudest,
+    sourceType: 'system',
+    sourceId: `wormhole:${name}`,
+  } as const;
   return (
-    (match.types.length === 0 || match.types.some((pattern) => matchesType(pattern, emit.type))) &&
-    isAtLeast(loudest, match.minSeverity) &&
-    !match.excludeSourceTypes.includes('system') &&
-    (match.sources === undefined || match.sources.some((pattern) => matchesType(pattern, source))) &&
+    matchesEvent(match, emitted) &&
     (match.destination === undefined ||
       emit.destination === undefined ||
       emit.destination === match.destination)

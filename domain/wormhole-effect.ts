@@ -7,7 +7,7 @@ import {
   type Severity,
   type SourceType,
 } from './events.ts';
-import type { EventWindow } from './event-window.ts';
+import { countEvent, type EventWindow } from './event-window.ts';
 import type { JsonObject } from './json.ts';
 import { plainLine } from './notification.ts';
 import type { Risk, TaskRole } from './task.ts';
@@ -15,9 +15,9 @@ import { readPlace, renderObject, renderText } from './template.ts';
 import {
   type EmitSpec,
   findFold,
-  findMismatch,
   type ForwardTarget,
   keyText,
+  meets,
   type Rule,
   type TaskSpec,
   templateFacts,
@@ -58,17 +58,15 @@ export type Effect =
   | { kind: 'count'; key: string }
   | { kind: 'forward'; to: ForwardTarget };
 
-/** What a wormhole makes of an event, with nothing done yet. */
+/** What a wormhole makes of an event whose match it meets, with nothing done yet. */
 export type Plan =
-  | { outcome: 'unmatched'; why: string }
   | { outcome: 'folded'; why: string }
   | { outcome: 'failed'; why: string }
   | { outcome: 'acts'; would: string; effect: Effect };
 
 /** Judges one event by one rule: pure, so that delivery, dry run, back-test and preview say the same. */
-export function planEvent(rule: Rule, event: LoggedEvent): Plan {
-  const mismatch = findMismatch(rule, event);
-  if (mismatch !== null) return { outcome: 'unmatched', why: mismatch };
+export function planEvent(rule: Rule, event: LoggedEvent): Plan | { outcome: 'unmatched' } {
+  if (!meets(rule, event)) return { outcome: 'unmatched' };
   const fold = findFold(rule.wormhole, event);
   return fold === null ? planAction(rule.wormhole, event) : { outcome: 'folded', why: fold };
 }
@@ -205,6 +203,22 @@ export function fullCount(
   const payload = emit.payload === undefined ? counted : { ...renderObject(emit.payload, facts), ...counted };
   const made = emitted(wormhole, emit, { ...last, sourceType: window.sourceType }, payload, counted);
   return 'why' in made ? made : { ...made, correlationId: window.correlationId };
+}
+
+/** Counts an event in the windows of a run that stores nothing; what a count that it made full emits, else null. */
+export function countInto(
+  windows: Map<string, EventWindow>,
+  wormhole: Wormhole,
+  key: string,
+  event: LoggedEvent,
+): { emitted: EmittedEvent; window: EventWindow } | null {
+  const { version, action } = wormhole;
+  if (action.kind !== 'aggregate') return null;
+  const { window, isFull } = countEvent(windows.get(key) ?? null, event, { version, ...action });
+  windows.set(key, window);
+  if (!isFull) return null;
+  const made = fullCount(wormhole, window, key, event);
+  return 'why' in made ? null : { emitted: made, window };
 }
 
 const issueSeverityOf: Record<Severity, IssueSeverity> = {

@@ -1,8 +1,8 @@
-import { countEvent, type EventWindow } from './event-window.ts';
+import type { EventWindow } from './event-window.ts';
 import type { LoggedEvent } from './events.ts';
 import type { Outcome } from './shadow.ts';
 import type { ForwardTarget, Rule } from './wormhole.ts';
-import { type Effect, type EmittedEvent, fullCount, planEvent } from './wormhole-effect.ts';
+import { countInto, type Effect, type EmittedEvent, planEvent } from './wormhole-effect.ts';
 
 /**
  * What a wormhole would bring about over recorded events, page by page in their order. Outcomes that a person would see
@@ -23,14 +23,8 @@ export function simulateWormhole(rule: Rule | null): (events: LoggedEvent[]) => 
   }
 
   function count({ wormhole }: Rule, event: LoggedEvent, key: string): Outcome[] {
-    if (wormhole.action.kind !== 'aggregate') return [];
-    const { version, action } = wormhole;
-    const step = countEvent(windows.get(key) ?? null, event, { version, ...action });
-    windows.set(key, step.window);
-    if (!step.isFull) return [];
-    const made = fullCount(wormhole, step.window, key, event);
-    if ('why' in made) return [];
-    return [{ ...emission(event, made, false), eventIds: step.window.eventIds }];
+    const full = countInto(windows, wormhole, key, event);
+    return full === null ? [] : [{ ...emission(event, full.emitted, false), eventIds: full.window.eventIds }];
   }
 
   function outcomesOf(tried: Rule, event: LoggedEvent, effect: Effect): Outcome[] {

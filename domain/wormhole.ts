@@ -1,9 +1,9 @@
 import type { IssueSeverity } from './analyzers/issue.ts';
 import { compileFilter, type EventFilter } from './event-filter.ts';
-import { isAtLeast, type LoggedEvent, type Priority, type Severity } from './events.ts';
+import { isAtLeast, type LoggedEvent, maxHops, type Priority, type Severity } from './events.ts';
 import type { Json, JsonObject } from './json.ts';
 import { isRefusal, type Refusal } from './refusal.ts';
-import { type EventMatch, matchesType } from './subscription.ts';
+import { type EventMatch, matchesEvent, matchesType } from './subscription.ts';
 import type { Risk, TaskRole } from './task.ts';
 
 /*
@@ -63,8 +63,6 @@ export type Wormhole = {
   maxHops: number;
 };
 
-export const maxHops = 16;
-
 /** What became of one event at one wormhole. `folded` met the rule and was answered by something else. */
 export const wormholeOutcomes = ['acted', 'folded', 'failed'] as const;
 export type WormholeOutcome = (typeof wormholeOutcomes)[number];
@@ -110,7 +108,14 @@ export function compileRule(wormhole: Wormhole): Rule | Refusal {
   return isRefusal(compiled) ? compiled : { wormhole, filter: compiled };
 }
 
-/** Why an event does not meet a wormhole's match; null when it does. */
+/** Whether an event meets a wormhole's match. Every event is asked of every rule: no text is made of it. */
+export function meets({ wormhole: { match }, filter }: Rule, event: LoggedEvent): boolean {
+  if (!matchesEvent(match, event)) return false;
+  if (match.destination !== undefined && match.destination !== event.destination) return false;
+  return filter === null || filter.matches(event);
+}
+
+/** Why an event does not meet a wormhole's match, for a person; null when it does. */
 export function findMismatch({ wormhole: { match }, filter }: Rule, event: LoggedEvent): string | null {
   if (match.types.length > 0 && !match.types.some((pattern) => matchesType(pattern, event.type)))
     return `Its type ${event.type} is none of ${match.types.join(', ')}.`;
@@ -119,8 +124,9 @@ export function findMismatch({ wormhole: { match }, filter }: Rule, event: Logge
   if (match.excludeSourceTypes.includes(event.sourceType))
     return `Events of source type ${event.sourceType} are excluded.`;
   const source = `${event.sourceType}:${event.sourceId}`;
-  if (match.sources !== undefined && !match.sources.some((pattern) => matchesType(pattern, source)))
-    return `Its source ${source} is none of ${match.sources.join(', ')}.`;
+  const { sources = [] } = match;
+  if (sources.length > 0 && !sources.some((pattern) => matchesType(pattern, source)))
+    return `Its source ${source} is none of ${sources.join(', ')}.`;
   if (match.destination !== undefined && match.destination !== event.destination)
     return `Its destination ${event.destination ?? '(none)'} is not ${match.destination}.`;
   return filter === null || filter.matches(event) ? null : filter.explain(event);

@@ -1,22 +1,18 @@
 import type { Logger } from '@temporalio/worker';
 import type { Database } from '../db/client.ts';
 import { checkGrowth } from '../db/dead-letter-growth.ts';
-import { deleteEndedRedrives } from '../db/redrives.ts';
 import type { GrowthLimits } from '../domain/dead-letter.ts';
 import { repeat, type Repeated } from './repeat.ts';
 
 const everyMs = 10_000;
-const cleanEvery = 360;
-const keepDays = 90;
 
 /** Looks whether dead letters grow. What it knows is in the record, so any number of workers may do it at once. */
 export function watchDeadLetters(deps: { database: Database; limits: GrowthLimits; log: Logger }): Repeated {
   const { database, limits, log } = deps;
   return repeat(
     everyMs,
-    async (count) => {
+    async () => {
       await checkGrowth(database.db, limits);
-      if (count % cleanEvery === 0) await deleteEndedRedrives(database.db, keepDays, 100);
     },
     (error) => {
       log.warn('Dead letters will be looked at again', {

@@ -15,7 +15,7 @@ import {
   listStrandedNotifications,
   listUnstartedNotifications,
 } from '../db/notifications.ts';
-import { listLiveRedrives } from '../db/redrives.ts';
+import { deleteEndedRedrives, listLiveRedrives } from '../db/redrives.ts';
 import { endReplay, withdrawReplay } from '../db/replay-run.ts';
 import { deleteEndedReplays, getReplay, listUnstartedReplays } from '../db/replays.ts';
 import { listSubscriptions } from '../db/subscriptions.ts';
@@ -41,6 +41,7 @@ const cleanEvery = 600;
 const notificationDays = 30;
 const deliveryDays = 7;
 const replayDays = 90;
+const redriveDays = 90;
 
 function messageOf(request: DecisionRequestRow): { update: string; args: unknown } {
   if (request.action === 'dispatch')
@@ -161,6 +162,7 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
     await deleteEndedNotifications(deps.database.log, notificationDays, 10_000);
     await deleteEndedDeliveries(deps.database.log, deliveryDays, 10_000);
     await deleteEndedReplays(deps.database.log, replayDays, 10_000);
+    await deleteEndedRedrives(db, redriveDays, 100);
     await deleteAllOldResults(db);
   }
 

@@ -6,7 +6,7 @@ import { type Executor, executors, taskRoles } from '../../domain/task.ts';
 import { issuesOf } from '../issues.ts';
 import { throwRefusal } from '../problems.ts';
 import { anyObject } from '../schemas.ts';
-import { httpUrl } from './probe-input.ts';
+import { httpUrl } from '../web-address.ts';
 
 const configs = {
   temporal: z.strictObject({

@@ -3,15 +3,15 @@ import { principalNames } from '../../db/access.ts';
 import { recordHandover } from '../../db/approval-handover.ts';
 import { type ApprovalRow, databaseNow, getApproval } from '../../db/approvals.ts';
 import { newId } from '../../db/ids.ts';
-import { maxPayloadBytes } from '../../domain/events.ts';
 import { isRefusal } from '../../domain/refusal.ts';
 import { maxTimeoutMs } from '../../domain/task.ts';
 import { approvalSchema, approvalView } from '../approval-view.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
+import { requireSmallPayload } from '../event-input.ts';
 import { askerOf, editOne } from '../decide.ts';
 import { auditRefused, requireApprovalFor } from '../decision-rule.ts';
-import { ProblemError, throwRefusal } from '../problems.ts';
+import { throwRefusal } from '../problems.ts';
 import {
   answer,
   body,
@@ -77,8 +77,7 @@ export function addApprovalChangeRoutes(app: Api, deps: ApiDeps): void {
   app.openapi(editRoute, async (c) => {
     const { id } = c.req.valid('param');
     const { digest, reason: why = null, ...content } = c.req.valid('json');
-    if (Buffer.byteLength(JSON.stringify(content)) > maxPayloadBytes)
-      throw new ProblemError('PAYLOAD_TOO_LARGE', `A payload may have at most ${maxPayloadBytes} bytes.`);
+    requireSmallPayload(content);
     const { delivered, requestId, approval } = await editOne(deps, askerOf(c), id, {
       ...{ digest, content, reason: why },
     });

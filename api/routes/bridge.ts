@@ -18,6 +18,7 @@ import { clusterInput, clusterName, clusterSchema, clusterView } from '../cluste
 import type { Api, ApiDeps } from '../context.ts';
 import { cutPage, decodeCursor, pageOf, pageQuery } from '../paging.ts';
 import { throwRefusal } from '../problems.ts';
+import { overlapMsOf, rotation } from '../rotation.ts';
 import { answer, body, optionalBody } from '../schemas.ts';
 
 const params = z.object({ name: clusterName });
@@ -67,7 +68,7 @@ const rotate = createRoute({
   ...guard('bus:write', { secretAnswer: true }),
   request: {
     params,
-    body: optionalBody(z.strictObject({ overlapSeconds: z.number().int().min(0).max(604_800).optional() })),
+    body: optionalBody(rotation),
   },
   responses: { 200: answer('The cluster, and its new secret, which is shown once.', withSecret) },
 });
@@ -94,9 +95,6 @@ function switchRoute(action: 'enable' | 'disable') {
     responses: { 200: answer('The cluster as it is now.', clusterSchema) },
   });
 }
-
-/** Long enough to give the other side the new secret during a working day. */
-const defaultOverlapSeconds = 86_400;
 
 export function addBridgeRoutes(app: Api, deps: ApiDeps): void {
   const { db } = deps.database;
@@ -144,12 +142,11 @@ export function addBridgeRoutes(app: Api, deps: ApiDeps): void {
   app.openapi(one, async (c) => c.json(clusterView(await requireCluster(c.req.valid('param').name)), 200));
 
   app.openapi(rotate, async (c) => {
-    const overlapSeconds = c.req.valid('json').overlapSeconds ?? defaultOverlapSeconds;
     const { name, secretVersion } = await requireCluster(c.req.valid('param').name);
     const outcome = await rotateClusterSecret(db, {
       name,
       fromVersion: secretVersion,
-      overlapMs: overlapSeconds * 1000,
+      overlapMs: overlapMsOf(c.req.valid('json')),
       actor: c.get('principal').id,
       opKey: `bridge-cluster.rotate-secret:${name}:${secretVersion + 1}:${newId('op')}`,
     });

@@ -4,7 +4,7 @@ import { type BroadcastTarget, storeBroadcast } from '../../db/broadcasts.ts';
 import { newId } from '../../db/ids.ts';
 import { createInstallation } from '../../db/installation.ts';
 import { clusterStates } from '../../domain/bridge.ts';
-import { eventInputSchema, severities } from '../../domain/events.ts';
+import { eventType, severities } from '../../domain/events.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { guard } from '../auth.ts';
 import { clusterName } from '../cluster-view.ts';
@@ -35,7 +35,7 @@ const broadcast = createRoute({
     body: body(
       z.strictObject({
         clusters: z.union([z.literal('all'), z.array(clusterName).min(1).max(maxClusters)]),
-        type: eventInputSchema.shape.type,
+        type: eventType,
         payload: jsonObject.default({}),
         severity: z.enum(severities).default('info'),
         correlationId: z.string().min(1).max(200).optional(),

@@ -8,20 +8,17 @@ import {
   isLoopbackHost,
   smtpSecurities,
 } from '../../domain/channel.ts';
-import { severities } from '../../domain/events.ts';
+import { severities, typePattern } from '../../domain/events.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { issuesOf } from '../issues.ts';
 import { throwRefusal } from '../problems.ts';
 import { anyObject, line } from '../schemas.ts';
-import { httpUrl } from './probe-input.ts';
+import { httpsNeeded, httpUrl, isHttpsUnlessPrivate } from '../web-address.ts';
 
 const webhook = z
   .strictObject({ url: httpUrl, allowPrivateNetwork: z.boolean().default(false) })
-  .refine(({ url, allowPrivateNetwork }) => allowPrivateNetwork || url.startsWith('https:'), {
-    path: ['url'],
-    message: 'must be https; http is for private addresses only (allowPrivateNetwork, admins only)',
-  });
+  .refine(isHttpsUnlessPrivate, httpsNeeded);
 
 const mailAddress = z.email('must be one mail address, such as ops@example.com').max(254);
 
@@ -91,16 +88,8 @@ export function partsOf(kind: ChannelKind, given: Record<string, unknown>): Chan
   };
 }
 
-const topic = z
-  .string()
-  .max(120)
-  .regex(
-    /^(?:\*|[a-z0-9-]+(?:\.[a-z0-9-]+)*(?:\.?\*)?)$/,
-    'must be an event type, or the beginning of one with a * behind it, such as squad.task.*',
-  );
-
 const settings = {
-  topics: z.array(topic).max(100),
+  topics: z.array(typePattern).max(100),
   minSeverity: z.enum(severities),
   cooldownMs: z.number().int().min(0).max(86_400_000),
 };
@@ -123,7 +112,3 @@ export const channelEdit = z
     cooldownMs: settings.cooldownMs.optional(),
   })
   .refine((edit) => Object.values(edit).some((value) => value !== undefined), 'names nothing to change');
-
-export const rotation = z.strictObject({
-  overlapSeconds: z.number().int().min(0).max(604_800).optional(),
-});

@@ -10,7 +10,6 @@ import {
 } from '../../db/channels.ts';
 import { newId } from '../../db/ids.ts';
 import { channelSecret } from '../../db/signing-secret.ts';
-import type { Principal } from '../../domain/access.ts';
 import { type ChannelSecret, sealContext } from '../../domain/channel.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { guard } from '../auth.ts';
@@ -18,8 +17,10 @@ import { channelSchema, channelView } from '../channel-views.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { cutPage, decodeCursor, idPlace, pageOf, pageQuery } from '../paging.ts';
 import { errorCode, throwRefusal } from '../problems.ts';
+import { overlapMsOf, rotation } from '../rotation.ts';
 import { answer, body, idParams, optionalBody } from '../schemas.ts';
-import { channelEdit, channelInput, type ChannelParts, partsOf, rotation } from './channel-input.ts';
+import { requireMayReachPrivate } from '../web-address.ts';
+import { channelEdit, channelInput, partsOf } from './channel-input.ts';
 
 const withSecret = z.object({ channel: channelSchema, signingSecret: z.string().nullable() });
 
@@ -91,9 +92,6 @@ function switchRoute(action: 'enable' | 'disable') {
   });
 }
 
-/** Long enough for a receiver to be given the new secret during a working day. */
-const defaultOverlapSeconds = 86_400;
-
 export async function requireChannel(deps: ApiDeps, id: string): Promise<ChannelRow> {
   return (
     (await getChannel(deps.database.db, id)) ??
@@ -109,15 +107,10 @@ export function addChannelRoutes(app: Api, deps: ApiDeps): void {
     return secret === null ? null : deps.secretBox.seal(JSON.stringify(secret), sealContext(id));
   }
 
-  function checkNetwork(principal: Principal, { config }: ChannelParts): void {
-    if (config.allowPrivateNetwork && principal.role !== 'admin')
-      throwRefusal(refuse('FORBIDDEN', 'Only an admin lets a channel reach private addresses.'));
-  }
-
   app.openapi(create, async (c) => {
     const { config: given, ...input } = c.req.valid('json');
     const parts = partsOf(input.kind, given);
-    checkNetwork(c.get('principal'), parts);
+    requireMayReachPrivate(c.get('principal'), parts.config, 'channel');
     const id = newId('chn');
     const outcome = await createChannel(db, {
       ...input,
@@ -148,7 +141,7 @@ export function addChannelRoutes(app: Api, deps: ApiDeps): void {
     const { config: given, name, topics, minSeverity, cooldownMs } = c.req.valid('json');
     const channel = await requireChannel(deps, c.req.valid('param').id);
     const parts = given === undefined ? null : partsOf(channel.kind, given);
-    if (parts !== null) checkNetwork(c.get('principal'), parts);
+    if (parts !== null) requireMayReachPrivate(c.get('principal'), parts.config, 'channel');
     const outcome = await editChannel(db, {
       id: channel.id,
       seen: channel.updatedAt,
@@ -173,7 +166,6 @@ export function addChannelRoutes(app: Api, deps: ApiDeps): void {
   });
 
   app.openapi(rotate, async (c) => {
-    const overlapSeconds = c.req.valid('json').overlapSeconds ?? defaultOverlapSeconds;
     const { id, kind, secretVersion } = await requireChannel(deps, c.req.valid('param').id);
     if (kind !== 'webhook')
       throwRefusal(
@@ -185,7 +177,7 @@ export function addChannelRoutes(app: Api, deps: ApiDeps): void {
     const outcome = await rotateChannelSecret(db, {
       id,
       fromVersion: secretVersion,
-      overlapMs: overlapSeconds * 1000,
+      overlapMs: overlapMsOf(c.req.valid('json')),
       actor: c.get('principal').id,
       opKey: `channel.rotate-secret:${id}:${secretVersion + 1}:${newId('op')}`,
     });

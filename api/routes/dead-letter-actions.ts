@@ -24,7 +24,8 @@ import {
   wishShape,
 } from '../dead-letter-wish.ts';
 import { askerOf } from '../decide.ts';
-import { describeError, ProblemError, throwRefusal } from '../problems.ts';
+import { nowOrLater } from '../now-or-later.ts';
+import { throwRefusal } from '../problems.ts';
 import { answer, body, idParams, optionalBody, reason } from '../schemas.ts';
 
 const why = reason.regex(/\S/, 'has to say why');
@@ -135,17 +136,9 @@ export function addDeadLetterActionRoutes(app: Api, deps: ApiDeps): void {
   }
 
   async function startRun(redriveId: string, total: number, state: string): Promise<boolean> {
-    try {
-      await deps.temporal.startRedrive({ redriveId, total, state });
-      return true;
-    } catch (error) {
-      if (!(error instanceof ProblemError) || error.code !== 'UNAVAILABLE') throw error;
-      deps.log.warn(
-        { err: describeError(error), redriveId },
-        'the run of a redrive could not be started yet',
-      );
-      return false;
-    }
+    const work = () => deps.temporal.startRedrive({ redriveId, total, state });
+    const undone = 'the run of a redrive could not be started yet';
+    return (await nowOrLater(deps, work, undone, { redriveId })) !== null;
   }
 
   /** Those of a selection that somebody else was faster with, and what was done with them. */

@@ -8,9 +8,7 @@ import { envelopeSchema, envelopesOf } from '../envelopes.ts';
 import { cutPage, decodeCursor, pageOf, pageQuery } from '../paging.ts';
 import { throwRefusal } from '../problems.ts';
 import { answer, idParams } from '../schemas.ts';
-import { keyText } from './subscription-input.ts';
-
-const keyPlace = z.strictObject({ key: keyText });
+import { keyPlace } from './subscription-input.ts';
 
 const list = createRoute({
   method: 'get',

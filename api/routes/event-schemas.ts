@@ -16,7 +16,7 @@ import {
   backTestResult,
   checkInput,
   checkResult,
-  requireOpenType,
+  requirePostedType,
   requireSchema,
   schemaEdit,
   schemaInput,
@@ -142,7 +142,7 @@ export function addEventSchemaRoutes(app: Api, deps: ApiDeps, schemas: EventSche
 
   app.openapi(create, async (c) => {
     const input = c.req.valid('json');
-    requireOpenType(input.type);
+    requirePostedType(input.type);
     requireSchema(input.schema);
     const version = ((await versionsOf(db, input.type, 1))[0]?.version ?? 0) + 1;
     const actor = c.get('principal').id;

@@ -24,6 +24,7 @@ import {
 } from '../hook-input.ts';
 import { cutPage, decodeCursor, idPlace, pageOf, pageQuery } from '../paging.ts';
 import { throwRefusal } from '../problems.ts';
+import { overlapMsOf } from '../rotation.ts';
 import { answer, body, idParams, optionalBody } from '../schemas.ts';
 
 const withSecret = z.object({ hook: hookSchema, secret: z.string().nullable() });
@@ -97,9 +98,6 @@ function switchRoute(action: 'enable' | 'disable') {
   });
 }
 
-/** Long enough to give the sender the new secret during a working day. */
-const defaultOverlapSeconds = 86_400;
-
 export function addHookRoutes(app: Api, deps: ApiDeps): void {
   const { db } = deps.database;
 
@@ -137,14 +135,14 @@ export function addHookRoutes(app: Api, deps: ApiDeps): void {
   app.openapi(one, async (c) => c.json(hookView(await requireHook(c.req.valid('param').id)), 200));
 
   app.openapi(rotate, async (c) => {
-    const { overlapSeconds = defaultOverlapSeconds, secret: given } = c.req.valid('json');
+    const { secret: given } = c.req.valid('json');
     const { id, scheme, secretVersion } = await requireHook(c.req.valid('param').id);
     const secret = given === undefined ? mintHookSecret(scheme) : checkHookSecret(scheme, given);
     const outcome = await rotateHookSecret(db, {
       id,
       fromVersion: secretVersion,
       sealed: deps.secretBox.seal(secret, hookSealContext(id)),
-      overlapMs: overlapSeconds * 1000,
+      overlapMs: overlapMsOf(c.req.valid('json')),
       actor: c.get('principal').id,
       opKey: `hook.rotate-secret:${id}:${secretVersion + 1}:${newId('op')}`,
     });

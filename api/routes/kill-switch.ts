@@ -3,7 +3,6 @@ import { newId } from '../../db/ids.ts';
 import { countUnder, getKillSwitch, listKillSwitches } from '../../db/kill-switch-list.ts';
 import { engageSwitch, readSwitches, releaseSwitch } from '../../db/kill-switch.ts';
 import { claimStops } from '../../db/task-hold.ts';
-import { requirePermission } from '../../domain/access.ts';
 import {
   checkScope,
   defaultReleasePerMinute,
@@ -15,6 +14,7 @@ import { isRefusal } from '../../domain/refusal.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { cutPage, decodeCursor, pageOf, pageQuery } from '../paging.ts';
+import { requireReach } from '../object-scope.ts';
 import { describeError, throwRefusal } from '../problems.ts';
 import { answer, body, reason } from '../schemas.ts';
 import { heldSchema, killSwitchSchema, switchView } from '../switch-view.ts';
@@ -129,10 +129,8 @@ export function addKillSwitchRoutes(app: Api, deps: ApiDeps): void {
     const principal = c.get('principal');
     const { switches } = await readSwitches(db);
     const before = switches.find((each) => each.scope === asked.scope);
-    if (before !== undefined && isLoosened(before.level, asked.level)) {
-      const refusal = requirePermission(principal, 'kill-switch:release');
-      if (refusal !== null) throwRefusal(refusal);
-    }
+    if (before !== undefined && isLoosened(before.level, asked.level))
+      requireReach(principal, 'kill-switch:release');
     await engageSwitch(db, { ...asked, actor: principal.id, opKey: `kill-switch.engage:${newId('op')}` });
     const told = await tellRuns();
     return c.json({ killSwitch: await viewOf(asked.scope), told }, 200);

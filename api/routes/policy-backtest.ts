@@ -1,7 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { enabledPolicies, getPolicy } from '../../db/policies.ts';
 import { recordedApprovals } from '../../db/policy-backtest.ts';
-import { requirePermission } from '../../domain/access.ts';
 import type { Policy } from '../../domain/policy.ts';
 import {
   backTest,
@@ -18,6 +17,7 @@ import { dispatchModes } from '../../domain/task.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { requireApprovers } from '../policy-approvers.ts';
+import { requireReach } from '../object-scope.ts';
 import { throwRefusal } from '../problems.ts';
 import { answer, body, idParams } from '../schemas.ts';
 import { policyInput, ruleInput } from './policy-input.ts';
@@ -114,8 +114,7 @@ export function addPolicyBackTestRoute(app: Api, deps: ApiDeps): void {
 
   app.openapi(route, async (c) => {
     const given = c.req.valid('json');
-    const missing = requirePermission(c.get('principal'), 'approvals:read');
-    if (missing !== null) throwRefusal(missing);
+    requireReach(c.get('principal'), 'approvals:read');
     const { policy, ...sets } = await setsFor(given);
     const tested: BackTested[] = [];
     const window = { days: given.days, max: mostApprovals + 1 };

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { line } from '../schemas.ts';
+import { httpUrl } from '../web-address.ts';
 
 export const probeMethods = ['GET', 'HEAD', 'POST'] as const;
 
@@ -12,15 +13,6 @@ const headerName = z
   .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/, 'is not a header name')
   .refine((name) => !secretHeader.test(name), 'looks like a secret, and secrets do not belong in a record')
   .refine((name) => !framingHeader.test(name), 'is set by the sender itself');
-
-/** An address to call: http or https, and no user or password inside it. */
-export const httpUrl = z
-  .string()
-  .max(2000)
-  .refine((text) => {
-    const url = URL.canParse(text) ? new URL(text) : null;
-    return url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
-  }, 'must be an http or https address without user and password');
 
 export const probeInput = z
   .strictObject({

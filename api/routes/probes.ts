@@ -8,9 +8,10 @@ import { refuse } from '../../domain/refusal.ts';
 import { scopesOf } from '../../domain/scope.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
+import { nowOrLater } from '../now-or-later.ts';
 import { requireObject, requireReach } from '../object-scope.ts';
 import { cutPage, decodeCursor, idPlace, pageOf, pageQuery } from '../paging.ts';
-import { describeError, ProblemError, throwRefusal } from '../problems.ts';
+import { ProblemError, throwRefusal } from '../problems.ts';
 import {
   answer,
   body,
@@ -181,14 +182,10 @@ export function addProbeRoutes(app: Api, deps: ApiDeps): void {
     if (outcome.status === 'unchanged')
       throwRefusal(refuse('CONFLICT', `There is already a probe named ${input.name}.`));
     const probe = await requireProbe(id);
-    try {
-      await putSchedule(probe);
-    } catch (error) {
-      if (!(error instanceof ProblemError) || error.code !== 'UNAVAILABLE') throw error;
-      deps.log.warn({ err: describeError(error), probeId: id }, 'a probe could not be scheduled yet');
-      return c.json(probeView(probe), 202);
-    }
-    return c.json(probeView(probe), 201);
+    const work = () => putSchedule(probe);
+    const about = { probeId: id };
+    const put = await nowOrLater(deps, work, 'a probe could not be scheduled yet', about);
+    return put === null ? c.json(probeView(probe), 202) : c.json(probeView(probe), 201);
   });
 
   app.openapi(list, async (c) => {

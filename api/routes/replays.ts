@@ -4,7 +4,6 @@ import { derivedId, digest, newId } from '../../db/ids.ts';
 import { countSelected, selectedPages } from '../../db/replay-log.ts';
 import { countDeliveries, createReplay, getReplay, getReplayTarget, noCounts } from '../../db/replays.ts';
 import type { ReplayRow, ReplayTarget } from '../../db/replays.ts';
-import { requirePermission } from '../../domain/access.ts';
 import { isRefusal, refuse } from '../../domain/refusal.ts';
 import {
   checkSelection,
@@ -19,8 +18,10 @@ import { reasonAgainst } from '../../domain/routing.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { askerOf } from '../decide.ts';
+import { nowOrLater } from '../now-or-later.ts';
+import { requireReach } from '../object-scope.ts';
 import { decodeCursor, encodeCursor, logPlace } from '../paging.ts';
-import { describeError, ProblemError, throwRefusal } from '../problems.ts';
+import { throwRefusal } from '../problems.ts';
 import { foundSchema, replaySchema, replayView, selectionShape, toSelection } from '../replay-views.ts';
 import { askRun } from '../requests.ts';
 import { answer, body, deliveringSchema, idempotencyHeader, idParams } from '../schemas.ts';
@@ -151,8 +152,7 @@ export function addReplayRoutes(app: Api, deps: ApiDeps): void {
     const select = toSelection(said.select);
     const wrong = checkSelection(select, deps.now());
     if (wrong !== null) throwRefusal(wrong);
-    const missing = said.sideEffects ? requirePermission(principal, 'bus:write') : null;
-    if (missing !== null) throwRefusal(missing);
+    if (said.sideEffects) requireReach(principal, 'bus:write');
     const target = await requireTarget(said.subscription);
     if (said.preview) return c.json(await preview(said, target), 200);
 
@@ -181,17 +181,11 @@ export function addReplayRoutes(app: Api, deps: ApiDeps): void {
 
   async function startRun({ id, subscription, runId, state }: ReplayRow): Promise<string | null> {
     if (runId !== null || state !== 'running') return runId;
-    try {
-      return (await deps.temporal.startReplay({ replayId: id, subscription })).runId;
-    } catch (error) {
-      if (!(error instanceof ProblemError) || error.code !== 'UNAVAILABLE') throw error;
-      // The replay is stored: the relay in the worker starts it.
-      deps.log.warn(
-        { err: describeError(error), replayId: id },
-        'the run of a replay could not be started yet',
-      );
-      return null;
-    }
+    const work = () => deps.temporal.startReplay({ replayId: id, subscription });
+    const about = { replayId: id };
+    return (
+      (await nowOrLater(deps, work, 'the run of a replay could not be started yet', about))?.runId ?? null
+    );
   }
 
   const ended = ({ state }: ReplayRow) =>

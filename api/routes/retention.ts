@@ -6,15 +6,12 @@ import { refuse } from '../../domain/refusal.ts';
 import { refuseRules } from '../../domain/retention.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
+import { typeSearch } from '../event-view.ts';
 import { throwRefusal } from '../problems.ts';
 import { answer, body, instant, optionalBody } from '../schemas.ts';
 
 const rule = z.strictObject({
-  types: z
-    .string()
-    .max(120)
-    .regex(/^[a-z0-9.-]*\*?$/, 'is an event type, or the beginning of one with a * behind it')
-    .min(1),
+  types: typeSearch.min(1),
   keepDays: z.number().int().min(1).max(3650),
 });
 

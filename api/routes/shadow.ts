@@ -1,11 +1,12 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { horizonOf } from '../../db/event-tail.ts';
 import { isClosed } from '../../db/replay-log.ts';
-import { type Permission, requirePermission } from '../../domain/access.ts';
+import type { Permission } from '../../domain/access.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { checkSelection } from '../../domain/replay.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiContext, ApiDeps } from '../context.ts';
+import { requireReach } from '../object-scope.ts';
 import { throwRefusal } from '../problems.ts';
 import { selectionShape, toSelection } from '../replay-views.ts';
 import { answer, body, idParams } from '../schemas.ts';
@@ -50,10 +51,7 @@ export function addShadowRoute(app: Api, deps: ApiDeps): void {
 
   async function checked(c: ApiContext, asked: { from: string; to: string }, needs: Permission[]) {
     // It looks over everything: a permission for some targets only does not reach that far.
-    for (const permission of needs) {
-      const missing = requirePermission(c.get('principal'), permission, '*');
-      if (missing !== null) throwRefusal(missing);
-    }
+    for (const permission of needs) requireReach(c.get('principal'), permission, '*');
     const wrong = checkSelection({ from: asked.from, to: asked.to }, deps.now());
     if (wrong !== null) throwRefusal(wrong);
     // The same window has to give the same answer tomorrow.

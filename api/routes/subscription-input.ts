@@ -2,13 +2,13 @@ import { z } from '@hono/zod-openapi';
 import type { SubscriptionParts } from '../../db/subscription-change.ts';
 import { defaultRetry, type RetryPolicy, type Strategy, strategies } from '../../domain/delivery.ts';
 import { compileFilter } from '../../domain/event-filter.ts';
-import { severities, sourceTypes } from '../../domain/events.ts';
+import { severities, sourceTypes, typePattern } from '../../domain/events.ts';
 import { isRefusal, refuse } from '../../domain/refusal.ts';
 import { checkTemplate } from '../../domain/signal-target.ts';
 import { type EventMatch, maxConsumers } from '../../domain/subscription.ts';
 import { throwRefusal } from '../problems.ts';
 import { control, line } from '../schemas.ts';
-import { httpUrl } from './probe-input.ts';
+import { httpsNeeded, httpUrl, isHttpsUnlessPrivate } from '../web-address.ts';
 
 export const keyText = z
   .string()
@@ -17,13 +17,9 @@ export const keyText = z
     'has 2 to 60 small letters, digits and hyphens, none at its ends',
   );
 
-const typePattern = z
-  .string()
-  .max(120)
-  .regex(
-    /^(?:\*|[a-z0-9-]+(?:\.[a-z0-9-]+)*(?:\.?\*)?)$/,
-    'must be an event type, or the beginning of one with a * behind it, such as squad.task.*',
-  );
+/** Where a page of subscriptions ends. */
+export const keyPlace = z.strictObject({ key: keyText });
+
 const sourcePattern = z
   .string()
   .max(240)
@@ -48,10 +44,7 @@ const webhook = z
     allowPrivateNetwork: z.boolean().default(false),
     timeoutMs: z.number().int().min(100).max(30_000).default(10_000),
   })
-  .refine(({ url, allowPrivateNetwork }) => allowPrivateNetwork || url.startsWith('https:'), {
-    path: ['url'],
-    message: 'must be https; http is for private addresses only (allowPrivateNetwork, admins only)',
-  });
+  .refine(isHttpsUnlessPrivate, httpsNeeded);
 
 const signal = z.strictObject({
   kind: z.literal('signal'),

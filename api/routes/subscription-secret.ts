@@ -6,8 +6,8 @@ import { refuse } from '../../domain/refusal.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { throwRefusal } from '../problems.ts';
+import { overlapMsOf, rotation } from '../rotation.ts';
 import { answer, optionalBody } from '../schemas.ts';
-import { rotation } from './channel-input.ts';
 import { keyParams, requireOwn, subscriptionNow, withSecret } from './subscriptions.ts';
 
 const rotate = createRoute({
@@ -20,21 +20,18 @@ const rotate = createRoute({
   responses: { 200: answer('The subscription, and its new secret, which is shown once.', withSecret) },
 });
 
-/** Long enough for a receiver to be given the new secret during a working day. */
-const defaultOverlapSeconds = 86_400;
 export function addSubscriptionSecretRoute(app: Api, deps: ApiDeps): void {
   const { db } = deps.database;
 
   app.openapi(rotate, async (c) => {
     const { key } = c.req.valid('param');
-    const overlapSeconds = c.req.valid('json').overlapSeconds ?? defaultOverlapSeconds;
     const { handler, secretVersion } = await requireOwn(deps, key);
     if (handler !== 'webhook')
       throwRefusal(refuse('CONFLICT', `Subscription ${key} sends ${handler}s, which carry no signature.`));
     const outcome = await rotateSubscriptionSecret(db, {
       key,
       fromVersion: secretVersion,
-      overlapMs: overlapSeconds * 1000,
+      overlapMs: overlapMsOf(c.req.valid('json')),
       actor: c.get('principal').id,
       opKey: `subscription.rotate-secret:${key}:${secretVersion + 1}:${newId('op')}`,
     });

@@ -21,12 +21,14 @@ import type { Api, ApiDeps } from '../context.ts';
 import { cutPage, decodeCursor, logPlace, pageOf, pageQuery } from '../paging.ts';
 import { describeError, throwRefusal } from '../problems.ts';
 import { answer, body } from '../schemas.ts';
+import { requireMayReachPrivate } from '../web-address.ts';
 import { subscriptionSchema, subscriptionViews, type SubscriptionView } from '../subscription-views.ts';
 import {
   checkHandler,
   checkRouting,
   consumersOf,
   type HandlerInput,
+  keyPlace,
   keyText,
   matchOf,
   retryOf,
@@ -39,7 +41,6 @@ export const withSecret = z.object({
   signingSecret: z.string().nullable(),
 });
 export const keyParams = z.object({ key: keyText });
-const keyPlace = z.strictObject({ key: keyText });
 
 const create = createRoute({
   method: 'post',
@@ -146,8 +147,7 @@ export function addSubscriptionRoutes(app: Api, deps: ApiDeps): void {
   const { db } = deps.database;
 
   function checkNetwork(principal: Principal, given: HandlerInput): void {
-    if (given.kind === 'webhook' && given.allowPrivateNetwork && principal.role !== 'admin')
-      throwRefusal(refuse('FORBIDDEN', 'Only an admin lets a subscription reach private addresses.'));
+    if (given.kind === 'webhook') requireMayReachPrivate(principal, given, 'subscription');
   }
 
   /** An address can be all it takes to post there, as with those of chat services: it is sealed. */

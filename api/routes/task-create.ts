@@ -8,7 +8,7 @@ import type { TaskRow } from '../../db/tasks.ts';
 import type { Principal } from '../../domain/access.ts';
 import { chooseAgent } from '../../domain/agent.ts';
 import { issueSeverities } from '../../domain/analyzers/issue.ts';
-import { maxPayloadBytes } from '../../domain/events.ts';
+import { typeShape } from '../../domain/events.ts';
 import { canonical } from '../../domain/json.ts';
 import { isRefusal, refuse, type Refusal } from '../../domain/refusal.ts';
 import {
@@ -22,18 +22,17 @@ import {
 } from '../../domain/task.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
+import { requireSmallPayload } from '../event-input.ts';
+import { nowOrLater } from '../now-or-later.ts';
 import { requireReach } from '../object-scope.ts';
-import { describeError, ProblemError, throwRefusal } from '../problems.ts';
+import { throwRefusal } from '../problems.ts';
 import { answer, body, idempotencyHeader, idParams, jsonObject, line } from '../schemas.ts';
 import { type Folding, joinedBefore, joinOpenTask, type Stored } from '../task-fold.ts';
 import { taskWhole, taskWholeSchema } from '../views.ts';
 import { requireTask } from './tasks.ts';
 
 const taskInput = z.strictObject({
-  type: z
-    .string()
-    .max(120)
-    .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/),
+  type: z.string().max(120).regex(typeShape),
   title: line(200),
   target: line(200),
   payload: jsonObject.default({}),
@@ -123,15 +122,9 @@ export async function startRun(
 ): Promise<{ started: boolean; runId: string | null }> {
   if (task.runId !== null || isEnded(task.state)) return { started: true, runId: task.runId };
   const { id: taskId, run, target, title, state, severity } = task;
-  try {
-    const { runId } = await deps.temporal.startTask({ taskId, run, target, title, state, severity });
-    return { started: true, runId };
-  } catch (error) {
-    if (!(error instanceof ProblemError) || error.code !== 'UNAVAILABLE') throw error;
-    // The task is stored: the reconciler in the worker starts it.
-    deps.log.warn({ err: describeError(error), taskId }, 'the run of a task could not be started yet');
-    return { started: false, runId: null };
-  }
+  const work = () => deps.temporal.startTask({ taskId, run, target, title, state, severity });
+  const started = await nowOrLater(deps, work, 'the run of a task could not be started yet', { taskId });
+  return { started: started !== null, runId: started?.runId ?? null };
 }
 
 export function addTaskCreateRoute(app: Api, deps: ApiDeps): void {
@@ -171,8 +164,7 @@ export function addTaskCreateRoute(app: Api, deps: ApiDeps): void {
 
   app.openapi(create, async (c) => {
     const input = c.req.valid('json');
-    if (Buffer.byteLength(JSON.stringify(input.payload)) > maxPayloadBytes)
-      throw new ProblemError('PAYLOAD_TOO_LARGE', `A payload may have at most ${maxPayloadBytes} bytes.`);
+    requireSmallPayload(input.payload);
     const principal = c.get('principal');
     requireReach(principal, 'tasks:write', input.target);
     const identity = identityOf(principal, c.req.valid('header')['idempotency-key']);

@@ -192,10 +192,9 @@ export function addThreadRoutes(app: Api, deps: ApiDeps): void {
       throwRefusal(refuse('NOT_FOUND', `There is no event with the correlation id ${correlationId}.`));
     const { nodes, depth } = treeOf(events.slice(0, maxThreadEvents));
     const root = nodes[0]?.event;
-    const counted = (await countThreads(db, [correlationId])).get(correlationId);
     const times = events.map(({ recordedAt }) => recordedAt.getTime());
     const isTruncated = events.length > maxThreadEvents;
-    const all = isTruncated ? counted : undefined;
+    const all = isTruncated ? (await countThreads(db, [correlationId])).get(correlationId) : undefined;
     const firstAt = all?.firstAt ?? new Date(Math.min(...times));
     const lastAt = all?.lastAt ?? new Date(Math.max(...times));
     return c.json(

@@ -1,7 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { newId } from '../../db/ids.ts';
 import { wormholeSecret } from '../../db/signing-secret.ts';
-import { getSubscription } from '../../db/wormhole-targets.ts';
+import { getSubscription } from '../../db/subscriptions.ts';
 import {
   changeWormhole,
   createWormhole,
@@ -11,14 +11,16 @@ import {
   maxEnabled,
   removeWormhole,
 } from '../../db/wormholes.ts';
-import { type Principal, requirePermission } from '../../domain/access.ts';
+import type { Principal } from '../../domain/access.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { forwardSealContext, type Wormhole, type WormholeAction } from '../../domain/wormhole.ts';
 import { checkWormhole } from '../../domain/wormhole-check.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
+import { requireReach } from '../object-scope.ts';
 import { errorCode, throwRefusal } from '../problems.ts';
 import { answer, body, idParams, optionalBody, reason } from '../schemas.ts';
+import { requireMayReachPrivate } from '../web-address.ts';
 import { requireWormhole } from '../wormhole-subject.ts';
 import { wormholeSchema, wormholeView } from '../wormhole-view.ts';
 import { type ActionParts, neededFor, partsOf, wormholeEdit, wormholeInput } from './wormhole-input.ts';
@@ -109,8 +111,7 @@ export function addWormholeChangeRoutes(app: Api, deps: ApiDeps): void {
     if (refusal !== null) throwRefusal(refusal);
     const { action } = draft;
     const permission = neededFor[action.kind];
-    const missing = permission === null ? null : requirePermission(principal, permission);
-    if (missing !== null) throwRefusal(missing);
+    if (permission !== null) requireReach(principal, permission);
     if (action.kind === 'forward') await requireTarget(principal, action.to);
   }
 
@@ -118,11 +119,7 @@ export function addWormholeChangeRoutes(app: Api, deps: ApiDeps): void {
     principal: Principal,
     to: Extract<WormholeAction, { kind: 'forward' }>['to'],
   ): Promise<void> {
-    if (to.kind === 'webhook') {
-      if (to.allowPrivateNetwork && principal.role !== 'admin')
-        throwRefusal(refuse('FORBIDDEN', 'Only an admin lets a wormhole reach private addresses.'));
-      return;
-    }
+    if (to.kind === 'webhook') return requireMayReachPrivate(principal, to, 'wormhole');
     const target = await getSubscription(db, to.subscription);
     if (target === null || target.owner === null)
       throwRefusal(

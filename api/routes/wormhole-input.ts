@@ -2,24 +2,12 @@ import { z } from '@hono/zod-openapi';
 import type { Permission } from '../../domain/access.ts';
 import { issueSeverities } from '../../domain/analyzers/issue.ts';
 import { maxFilterLength } from '../../domain/event-filter.ts';
-import { priorities, severities, sourceTypes } from '../../domain/events.ts';
+import { eventType, maxHops, priorities, severities, sourceTypes, typePattern } from '../../domain/events.ts';
 import { isDeeperThan } from '../../domain/json.ts';
 import { risks, taskRoles } from '../../domain/task.ts';
-import { maxHops, type WormholeAction, type WormholeActionKind } from '../../domain/wormhole.ts';
+import type { WormholeAction, WormholeActionKind } from '../../domain/wormhole.ts';
 import { jsonObject, line } from '../schemas.ts';
-import { httpUrl } from './probe-input.ts';
-
-const eventType = z
-  .string()
-  .max(120)
-  .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/, 'must be an event type, such as shop.order.failed');
-const typePattern = z
-  .string()
-  .max(120)
-  .regex(
-    /^(?:\*|[a-z0-9-]+(?:\.[a-z0-9-]+)*(?:\.?\*)?)$/,
-    'must be an event type, or the beginning of one with a * behind it, such as shop.order.*',
-  );
+import { httpsNeeded, httpUrl, isHttpsUnlessPrivate } from '../web-address.ts';
 
 const matchInput = z.strictObject({
   types: z.array(typePattern).max(50).default([]),
@@ -46,10 +34,7 @@ const emitInput = z.strictObject({
 const forwardInput = z.union([
   z
     .strictObject({ url: httpUrl, allowPrivateNetwork: z.boolean().default(false) })
-    .refine(({ url, allowPrivateNetwork }) => allowPrivateNetwork || url.startsWith('https:'), {
-      path: ['url'],
-      message: 'must be https; http is for private addresses only (allowPrivateNetwork, admins only)',
-    }),
+    .refine(isHttpsUnlessPrivate, httpsNeeded),
   z.strictObject({ subscription: line(100) }),
 ]);
 

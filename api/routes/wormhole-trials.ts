@@ -6,23 +6,24 @@ import { getLoggedEvent, recordedEvents } from '../../db/recorded-events.ts';
 import { findOpenTask } from '../../db/task-fold.ts';
 import { resultsOf } from '../../db/wormhole-results.ts';
 import { noteBackTest } from '../../db/wormholes.ts';
-import { requirePermission } from '../../domain/access.ts';
-import { defaultPriority, eventInputSchema, isAtLeast, type LoggedEvent } from '../../domain/events.ts';
+import { defaultPriority, isAtLeast, type LoggedEvent } from '../../domain/events.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { matchesType } from '../../domain/subscription.ts';
 import { risks } from '../../domain/task.ts';
-import { wormholeOutcomes } from '../../domain/wormhole.ts';
+import { findMismatch, wormholeOutcomes } from '../../domain/wormhole.ts';
 import {
   createBackTest,
   testChanges,
   testedOutcomes,
   wormholeTestLimits,
 } from '../../domain/wormhole-backtest.ts';
-import { describePlan, type Effect, planEvent } from '../../domain/wormhole-effect.ts';
+import { type Effect, planEvent } from '../../domain/wormhole-effect.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiContext, ApiDeps } from '../context.ts';
+import { eventInput } from '../event-input.ts';
+import { requireReach } from '../object-scope.ts';
 import { throwRefusal } from '../problems.ts';
-import { answer, anyObject, body, idParams, instant, jsonObject } from '../schemas.ts';
+import { answer, anyObject, body, idParams, instant } from '../schemas.ts';
 import { tryWormhole } from '../wormhole-subject.ts';
 import { wormholeInput } from './wormhole-input.ts';
 
@@ -31,9 +32,7 @@ const mostEvents = 10_000;
 const subject = { id: idParams.shape.id.optional(), draft: wormholeInput.optional() };
 const oneSubject = 'must be either the id of a stored wormhole or a whole draft';
 
-const eventSample = eventInputSchema.extend({
-  payload: jsonObject.default({}),
-  metadata: jsonObject.default({}),
+const eventSample = eventInput.extend({
   path: z.array(z.string().max(100)).max(32).default([]),
 });
 
@@ -151,11 +150,6 @@ const backTest = createRoute({
 export function addWormholeTrialRoutes(app: Api, deps: ApiDeps): void {
   const { db, log } = deps.database;
 
-  function requireEvents(c: ApiContext): void {
-    const missing = requirePermission(c.get('principal'), 'events:read');
-    if (missing !== null) throwRefusal(missing);
-  }
-
   async function eventOf(given: {
     event?: z.infer<typeof eventSample> | undefined;
     eventId?: string | undefined;
@@ -188,18 +182,23 @@ export function addWormholeTrialRoutes(app: Api, deps: ApiDeps): void {
 
   app.openapi(dryRun, async (c) => {
     const given = c.req.valid('json');
-    requireEvents(c);
+    requireReach(c.get('principal'), 'events:read');
     const { rule, stored } = await tryWormhole(deps, given);
-    const plan = planEvent(rule, await eventOf(given));
-    const said = describePlan(plan);
+    const event = await eventOf(given);
+    const plan = planEvent(rule, event);
     return c.json(
       {
         wormhole: { id: stored?.id ?? null, name: rule.wormhole.name, enabled: stored?.enabled ?? false },
         matched: plan.outcome !== 'unmatched',
         outcome: plan.outcome,
         would: plan.outcome === 'acts' ? plan.would : null,
-        why: plan.outcome === 'acts' ? null : plan.why,
-        effect: (said.effect ?? null) as Record<string, unknown> | null,
+        why:
+          plan.outcome === 'unmatched'
+            ? findMismatch(rule, event)
+            : plan.outcome === 'acts'
+              ? null
+              : plan.why,
+        effect: plan.outcome === 'acts' ? plan.effect : null,
         notes: plan.outcome === 'acts' ? await notesOn(plan.effect) : [],
       },
       200,
@@ -208,7 +207,7 @@ export function addWormholeTrialRoutes(app: Api, deps: ApiDeps): void {
 
   app.openapi(backTest, async (c) => {
     const { from, to, last, ...given } = c.req.valid('json');
-    requireEvents(c);
+    requireReach(c.get('principal'), 'events:read');
     const { rule, stored } = await tryWormhole(deps, given);
     const isWindow = from !== undefined || to !== undefined;
     const window = {

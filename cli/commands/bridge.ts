@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { CommandDef } from 'citty';
+import { severities } from '../../domain/events.ts';
 import { command } from '../command.ts';
 import { hintMore, instant, marked, pageArgs } from '../format.ts';
 import { pathId } from '../ids.ts';
@@ -99,7 +100,7 @@ const broadcastCommand = command({
     payload: { type: 'string', valueHint: '@FILE|-|JSON', description: 'What it says; nothing unless given' },
     severity: {
       type: 'enum',
-      options: ['info', 'warning', 'error', 'critical'],
+      options: [...severities],
       description: 'info unless given',
     },
     correlation: { type: 'string', valueHint: 'ID', description: 'The thread it belongs to' },

@@ -1,7 +1,6 @@
 import type { CommandDef } from 'citty';
 import type { Decision } from '../../domain/approval.ts';
 import { command } from '../command.ts';
-import { confirm } from '../confirm.ts';
 import { visible } from '../escape.ts';
 import type { Exit } from '../exits.ts';
 import { marked } from '../format.ts';
@@ -10,6 +9,7 @@ import { approvalIds, resolveId } from '../ids.ts';
 import { filterArgs, filterOf } from '../inbox.ts';
 import { readList } from '../input.ts';
 import { type Output, table } from '../output.ts';
+import { checkFlags, isAgreed, previewArgs } from '../preview.ts';
 import { usage } from '../problem.ts';
 import { bodyOf, type Session, show } from '../session.ts';
 import type { BulkDone, BulkPreview } from '../views.ts';
@@ -24,8 +24,7 @@ const args = {
   all: { type: 'boolean', description: 'Everything that waits for you, without a filter' },
   except: { type: 'string', valueHint: 'ID,ID', description: 'Leave these out' },
   reason: { type: 'string', valueHint: 'TEXT', description: 'Why' },
-  preview: { type: 'boolean', description: 'Only show what it would be about' },
-  yes: { type: 'boolean', description: 'Do not ask; needed where there is no terminal' },
+  ...previewArgs,
 } as const;
 
 function bulkCommand(decision: Decision, about: string): CommandDef {
@@ -40,8 +39,7 @@ function bulkCommand(decision: Decision, about: string): CommandDef {
         throw usage('Say which: filters such as --target or --risk, or --id ID,ID, or --all.');
       if (decision === 'reject' && !preview && (reason ?? '').trim() === '')
         throw usage('--reason is missing; say why, the requesters read it.');
-      if (session.out.json && !preview && !yes)
-        throw usage('With --json nobody can be asked; add --yes, or --preview to look first.');
+      checkFlags(session, { preview, yes });
       const resolve = (list: string): Promise<string[]> =>
         Promise.all(readList(list).map((each) => resolveId(session, approvalIds, each)));
       const wanted = {
@@ -59,15 +57,8 @@ function bulkCommand(decision: Decision, about: string): CommandDef {
       if (!session.out.json)
         for (const line of describePreview(session.out, bodyOf<BulkPreview>(shown))) session.out.line(line);
       if (count === 0 && !session.out.json) return 'ok';
-      if (!yes && !process.stdin.isTTY)
-        throw usage(
-          'Nothing was decided: there is no terminal to ask at.',
-          'Add --yes to do it all the same.',
-        );
-      if (!(await confirm(session, `${decision} these ${count}?`, yes === true))) {
-        session.out.hint('Nothing was decided.');
-        return 'usage';
-      }
+      const asking = { yes, question: `${decision} these ${count}?`, undone: 'Nothing was decided' };
+      if (!(await isAgreed(session, asking))) return 'usage';
       const reply = await session.api.post(path, { ...wanted, selection }, {}, withinMs);
       return finish(session, reply);
     },

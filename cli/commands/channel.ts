@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { CommandDef } from 'citty';
+import { channelKinds } from '../../domain/channel.ts';
+import { severities } from '../../domain/events.ts';
 import { command } from '../command.ts';
 import { hintMore, marked, pageArgs } from '../format.ts';
 import { pathId } from '../ids.ts';
@@ -55,7 +57,7 @@ const createCommand = command({
   about: 'Store a channel; its address and password are read from a file or stdin, and sealed',
   args: {
     name: { type: 'positional', required: true, description: 'Name of the channel' },
-    kind: { type: 'enum', options: ['webhook', 'smtp', 'discord'], required: true, description: 'Its kind' },
+    kind: { type: 'enum', options: [...channelKinds], required: true, description: 'Its kind' },
     config: {
       type: 'string',
       required: true,
@@ -69,7 +71,7 @@ const createCommand = command({
     },
     'min-severity': {
       type: 'enum',
-      options: ['info', 'warning', 'error', 'critical'],
+      options: [...severities],
       description: 'info unless given',
     },
     'cooldown-ms': {

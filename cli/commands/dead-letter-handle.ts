@@ -1,5 +1,4 @@
 import { command } from '../command.ts';
-import { confirm } from '../confirm.ts';
 import {
   leftOutLines,
   letterFilterArgs,
@@ -11,6 +10,7 @@ import type { Exit } from '../exits.ts';
 import type { Reply } from '../http.ts';
 import { pathId } from '../ids.ts';
 import { readList, readNumber } from '../input.ts';
+import { checkFlags, isAgreed, previewArgs } from '../preview.ts';
 import { usage } from '../problem.ts';
 import { bodyOf, exitFor, type Session, show } from '../session.ts';
 import type { DeadLetter, LetterPreview, Redrive } from '../bus-views.ts';
@@ -24,8 +24,7 @@ const whichArgs = {
   ids: { type: 'string', valueHint: 'ID,ID', description: 'These instead of a filter' },
   all: { type: 'boolean', description: 'Everything open, without a filter' },
   maximum: { type: 'string', valueHint: 'N', description: 'The oldest N of a filter; 100 unless given' },
-  preview: { type: 'boolean', description: 'Only show what it would be about' },
-  yes: { type: 'boolean', description: 'Do not ask; needed where there is no terminal' },
+  ...previewArgs,
 } as const;
 
 type Which = {
@@ -49,9 +48,7 @@ async function previewed(
   given: { path: string; wanted: object; question: (count: number) => string; which: Which },
 ): Promise<{ reply: Reply } | { exit: Exit }> {
   const { path, wanted, question, which } = given;
-  const isSure = which.yes === true;
-  if (session.out.json && which.preview !== true && !isSure)
-    throw usage('With --json nobody can be asked; add --yes, or --preview to look first.');
+  checkFlags(session, which);
   const shown = await session.api.post(path, { ...wanted, preview: true }, {}, withinMs);
   const preview = bodyOf<LetterPreview>(shown);
   if (which.preview === true) {
@@ -63,12 +60,8 @@ async function previewed(
     if (session.out.json) show(session, shown, () => []);
     return { exit: preview.leftOut.length === 0 ? 'ok' : 'conflict' };
   }
-  if (!isSure && !process.stdin.isTTY)
-    throw usage('Nothing was done: there is no terminal to ask at.', 'Add --yes to do it all the same.');
-  if (!(await confirm(session, question(preview.count), isSure))) {
-    session.out.hint('Nothing was done.');
-    return { exit: 'usage' };
-  }
+  const asking = { yes: which.yes, question: question(preview.count), undone: 'Nothing was done' };
+  if (!(await isAgreed(session, asking))) return { exit: 'usage' };
   return {
     reply: await session.api.post(path, { ...wanted, selection: preview.selection }, {}, withinMs),
   };

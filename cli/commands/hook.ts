@@ -1,4 +1,6 @@
 import type { CommandDef } from 'citty';
+import { severities } from '../../domain/events.ts';
+import { hookForms, hookSchemes } from '../../domain/hook.ts';
 import { command } from '../command.ts';
 import { hintMore, instant, marked, pageArgs } from '../format.ts';
 import { pathId } from '../ids.ts';
@@ -60,17 +62,17 @@ const createCommand = command({
     },
     scheme: {
       type: 'enum',
-      options: ['standard-webhooks', 'github'],
+      options: [...hookSchemes],
       description: 'standard-webhooks unless given',
     },
     form: {
       type: 'enum',
-      options: ['payload', 'event'],
+      options: [...hookForms],
       description: 'event: takes events of another DreamNet; payload unless given',
     },
     severity: {
       type: 'enum',
-      options: ['info', 'warning', 'error', 'critical'],
+      options: [...severities],
       description: 'info unless given or mapped',
     },
     mapping: {

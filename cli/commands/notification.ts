@@ -1,4 +1,5 @@
 import type { CommandDef } from 'citty';
+import { notificationStates } from '../../domain/notification.ts';
 import { command } from '../command.ts';
 import { hintMore, instant, linkLine, marked, pageArgs } from '../format.ts';
 import { facts, type Output, table } from '../output.ts';
@@ -32,7 +33,7 @@ const listCommand = command({
     channel: { type: 'string', valueHint: 'ID', description: 'Of this channel only' },
     state: {
       type: 'enum',
-      options: ['queued', 'sent', 'failed', 'suppressed'],
+      options: [...notificationStates],
       description: 'In this state only',
     },
     topic: {

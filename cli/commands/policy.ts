@@ -1,6 +1,7 @@
 import type { CommandDef } from 'citty';
 import { command } from '../command.ts';
 import { hintMore, pageArgs } from '../format.ts';
+import { longMs } from '../http.ts';
 import { pathId } from '../ids.ts';
 import { readNumber, readObjectFile } from '../input.ts';
 import { table } from '../output.ts';
@@ -111,8 +112,6 @@ const disableCommand = command({
   },
 });
 
-const backTestMs = 60_000;
-
 const backTestCommand = command({
   name: 'back-test',
   about: 'Run a policy over the approvals of the last days and see what would have differed',
@@ -126,7 +125,7 @@ const backTestCommand = command({
       throw usage('Give either a FILE with a draft or --id with a stored policy.');
     const draft = args.file === undefined ? { policyId: args.id } : await readObjectFile(args.file);
     const body = { ...draft, days: readNumber('days', args.days) };
-    const reply = await session.api.post('/v1/policies/back-test', body, {}, backTestMs);
+    const reply = await session.api.post('/v1/policies/back-test', body, {}, longMs);
     show(session, reply, () => describeBackTest(session.out, bodyOf<BackTest>(reply)));
     return 'ok';
   },

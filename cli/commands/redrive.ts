@@ -1,5 +1,5 @@
 import type { CommandDef } from 'citty';
-import { isRedriveEnded, type RedriveState } from '../../domain/redrive.ts';
+import { isRedriveEnded, redriveStates } from '../../domain/redrive.ts';
 import { command } from '../command.ts';
 import { redriveHeads, redriveLine, redriveLines, redriveRow } from '../dead-letter.ts';
 import { visible } from '../escape.ts';
@@ -22,7 +22,7 @@ const listCommand = command({
   args: {
     state: {
       type: 'enum',
-      options: ['canary', 'releasing', 'done', 'stopped', 'cancelled'],
+      options: [...redriveStates],
       description: 'In this state only',
     },
     ...pageArgs,
@@ -79,7 +79,7 @@ async function watch(session: Session, path: string): Promise<Exit> {
       const line = redriveLine(redrive);
       if (line !== before) showItem(session, redrive, () => visible(line));
       before = line;
-      if (isRedriveEnded(redrive.state as RedriveState)) return ended(session, redrive);
+      if (isRedriveEnded(redrive.state)) return ended(session, redrive);
     }
     await pause(everyMs, session.stop);
     session.stop.throwIfAborted();

@@ -2,11 +2,11 @@ import type { CommandDef } from 'citty';
 import { sourceTypes } from '../../domain/events.ts';
 import { replayStates } from '../../domain/replay.ts';
 import { command } from '../command.ts';
-import { confirm } from '../confirm.ts';
 import { hintMore, instant, marked, pageArgs } from '../format.ts';
 import { pathId } from '../ids.ts';
 import { readList, readNumber, readObject } from '../input.ts';
 import { table } from '../output.ts';
+import { checkFlags, isAgreed, previewArgs } from '../preview.ts';
 import { usage } from '../problem.ts';
 import { describePreview, describeReplay, describeShadow, progressLine, watchReplay } from '../replay.ts';
 import { bodyOf, exitFor, type Session, show } from '../session.ts';
@@ -14,7 +14,8 @@ import type { Page } from '../views.ts';
 import type { Replay, ReplayDelivery, ReplayPreview, ShadowAnswer } from '../replay-views.ts';
 
 const id = { type: 'positional', required: true, description: 'Replay' } as const;
-const shadowMs = 120_000;
+/** Ten thousand events or more are read for the answer. */
+const readingMs = 120_000;
 
 const windowArgs = {
   from: {
@@ -42,8 +43,7 @@ const startCommand = command({
     'per-minute': { type: 'string', valueHint: 'N', description: 'Rate; 6000 unless given' },
     maximum: { type: 'string', valueHint: 'N', description: 'Most events; 10000 unless given' },
     reason: { type: 'string', valueHint: 'TEXT', description: 'Why' },
-    preview: { type: 'boolean', description: 'Only show what it would be about' },
-    yes: { type: 'boolean', description: 'Do not ask; needed where there is no terminal' },
+    ...previewArgs,
     watch: { type: 'boolean', description: 'Stay until it has ended' },
   },
   run: async (session, args) => {
@@ -59,15 +59,14 @@ const startCommand = command({
       throw usage('Say which events: --id, --thread, --type, --source-type, --source-id, --from or --to.');
     if (!preview && (args.reason ?? '').trim() === '')
       throw usage('--reason is missing; the audit keeps it.');
-    if (session.out.json && !preview && !yes)
-      throw usage('With --json nobody can be asked; add --yes, or --preview to look first.');
+    checkFlags(session, { preview, yes });
     const wanted = {
       ...{ subscription, select, onlyMatching: args['only-matching'] === true },
       sideEffects: args['side-effects'] === true,
       perMinute: readNumber('per-minute', args['per-minute']),
       maximum: readNumber('maximum', args.maximum),
     };
-    const shown = await session.api.post('/v1/replays', { ...wanted, preview: true });
+    const shown = await session.api.post('/v1/replays', { ...wanted, preview: true }, {}, readingMs);
     const { count, selection } = bodyOf<ReplayPreview>(shown);
     const lines = () => describePreview(session.out, bodyOf<ReplayPreview>(shown));
     if (preview) {
@@ -75,15 +74,8 @@ const startCommand = command({
       return 'ok';
     }
     if (!session.out.json) for (const line of lines()) session.out.line(line);
-    if (!yes && !process.stdin.isTTY)
-      throw usage(
-        'Nothing was started: there is no terminal to ask at.',
-        'Add --yes to start it all the same.',
-      );
-    if (!(await confirm(session, `hand these ${count} to ${subscription} again?`, yes === true))) {
-      session.out.hint('Nothing was started.');
-      return 'usage';
-    }
+    const question = `hand these ${count} to ${subscription} again?`;
+    if (!(await isAgreed(session, { yes, question, undone: 'Nothing was started' }))) return 'usage';
     const reply = await session.api.post('/v1/replays', { ...wanted, selection, reason: args.reason });
     const replay = bodyOf<Replay>(reply);
     if (watch) return watchReplay(session, replay.id);
@@ -188,7 +180,7 @@ const shadowCommand = command({
             draft: draft === undefined ? undefined : await readObject('draft', draft),
           }
         : { kind: 'halo', from, to, rule: await readObject('halo', halo) };
-    const reply = await session.api.post('/v1/replays/shadow', body, {}, shadowMs);
+    const reply = await session.api.post('/v1/replays/shadow', body, {}, readingMs);
     show(session, reply, () => describeShadow(session.out, bodyOf<ShadowAnswer>(reply)));
     return 'ok';
   },

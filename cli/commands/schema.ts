@@ -2,6 +2,7 @@ import type { CommandDef } from 'citty';
 import { schemaModes } from '../../domain/event-schema-mode.ts';
 import { command } from '../command.ts';
 import { hintMore, instant, pageArgs } from '../format.ts';
+import { longMs } from '../http.ts';
 import { pathId } from '../ids.ts';
 import { readNumber, readObject } from '../input.ts';
 import { facts, table } from '../output.ts';
@@ -113,12 +114,8 @@ const checkCommand = command({
       show(session, reply, () => [problem === null ? 'It fits.' : `${problem.path}: ${problem.message}`]);
       return problem === null ? 'ok' : 'usage';
     }
-    const last = readNumber('last', args.last);
-    const reply = await session.api.post('/v1/event-schemas/back-test', {
-      type: args.type,
-      schema: wanted,
-      last,
-    });
+    const body = { type: args.type, schema: wanted, last: readNumber('last', args.last) };
+    const reply = await session.api.post('/v1/event-schemas/back-test', body, {}, longMs);
     const { looked, valid, invalid, examples } = bodyOf<BackTestedSchema>(reply);
     const rows = examples.map(({ eventId, path, message }) => [eventId, path, message]);
     show(session, reply, () => [

@@ -1,4 +1,5 @@
 import type { CommandDef } from 'citty';
+import { threatStates } from '../../domain/shield.ts';
 import { command } from '../command.ts';
 import { hintMore, instant, marked, pageArgs } from '../format.ts';
 import { pathId } from '../ids.ts';
@@ -25,7 +26,7 @@ const threatsCommand = command({
   args: {
     state: {
       type: 'enum',
-      options: ['active', 'closed', 'expired'],
+      options: [...threatStates],
       description: 'Only those in this state',
     },
     ...pageArgs,

@@ -1,4 +1,6 @@
 import type { ArgsDef } from 'citty';
+import { strategies } from '../../domain/delivery.ts';
+import { severities } from '../../domain/events.ts';
 import { command } from '../command.ts';
 import { pathId } from '../ids.ts';
 import { readList, readNumber, readObject } from '../input.ts';
@@ -18,7 +20,7 @@ const parts = {
   },
   'min-severity': {
     type: 'enum',
-    options: ['info', 'warning', 'error', 'critical'],
+    options: [...severities],
     description: 'info unless given',
   },
   sources: { type: 'string', valueHint: 'TYPE:ID,...', description: 'Sources, a trailing * allowed' },
@@ -27,7 +29,7 @@ const parts = {
   filter: { type: 'string', valueHint: 'CEL', description: 'What must be true (strategy filtered)' },
   strategy: {
     type: 'enum',
-    options: ['broadcast', 'direct', 'filtered', 'priority', 'balanced'],
+    options: [...strategies],
     description: 'broadcast unless given',
   },
   consumers: { type: 'string', valueHint: 'N', description: 'How many share it (strategy balanced)' },

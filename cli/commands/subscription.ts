@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { CommandDef } from 'citty';
 import { command } from '../command.ts';
 import { duration, hintMore, linkLine, marked, pageArgs } from '../format.ts';
+import { longMs } from '../http.ts';
 import { pathId } from '../ids.ts';
 import { readNumber } from '../input.ts';
 import { facts, table } from '../output.ts';
@@ -74,7 +75,7 @@ const testCommand = command({
   args: { key },
   run: async (session, args) => {
     const path = `/v1/subscriptions/${pathId(args.key)}/test`;
-    const reply = await session.api.post(path, {}, { 'idempotency-key': randomUUID() });
+    const reply = await session.api.post(path, {}, { 'idempotency-key': randomUUID() }, longMs);
     const sent = bodyOf<SubscriptionTest>(reply);
     show(session, reply, () => [
       ...facts(session.out, [

@@ -1,6 +1,7 @@
 import type { CommandDef } from 'citty';
 import { command } from '../command.ts';
 import { hintMore, marked, pageArgs } from '../format.ts';
+import { longMs } from '../http.ts';
 import { pathId } from '../ids.ts';
 import { readNumber, readObjectFile } from '../input.ts';
 import { facts, type Output, table } from '../output.ts';
@@ -235,10 +236,8 @@ const backTestCommand = command({
   run: async (session, args) => {
     const { from, to } = args;
     const window = { from, to, last: readNumber('last', args.last) };
-    const reply = await session.api.post('/v1/wormholes/back-test', {
-      ...(await subjectOf(args.subject)),
-      ...window,
-    });
+    const body = { ...(await subjectOf(args.subject)), ...window };
+    const reply = await session.api.post('/v1/wormholes/back-test', body, {}, longMs);
     const test = bodyOf<WormholeBackTest>(reply);
     show(session, reply, () => describeBackTest(session.out, test));
     if (test.countsForEnabling)

@@ -1,9 +1,10 @@
 import { sql } from 'drizzle-orm';
 import { boolean, index, integer, jsonb, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core';
 import type { EventWindow } from '../../domain/event-window.ts';
+import { maxHops } from '../../domain/events.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import type { EventMatch } from '../../domain/subscription.ts';
-import { maxHops, type WormholeAction, wormholeOutcomes } from '../../domain/wormhole.ts';
+import { type WormholeAction, wormholeOutcomes } from '../../domain/wormhole.ts';
 import { instant } from './columns.ts';
 
 /** Rules on the bus: what is done about which events. A removed one stays, so that its results keep their meaning. */

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Unavailable } from '../../activities/event-handlers.ts';
 import { createWormholesHandler } from '../../activities/wormholes.ts';
+import { deliveryId } from '../../db/deliveries.ts';
 import { getEvent } from '../../db/events.ts';
 import { newId } from '../../db/ids.ts';
 import { engageSwitch, releaseSwitch } from '../../db/kill-switch.ts';
@@ -200,6 +201,18 @@ describe('what is delivered twice happens once', () => {
     const queued =
       await database.root`select event_id, state, part from deliveries where subscription = ${key}`;
     expect(queued).toEqual([{ event_id: event.id, state: 'pending', part: '' }]);
+
+    // A receiver is told the id that is made of the row's replay: without that it takes the second for a repetition.
+    const replay = { id: newId('rpl'), sideEffects: true };
+    for (let time = 0; time < 2; time += 1) await deliver(aDelivery(event, { replay }));
+    const rows = await database.root`
+      select id, replay_id, side_effects from deliveries where subscription = ${key} order by replay_id nulls first`;
+    expect(rows).toEqual(
+      [null, replay.id].map((replayId) => ({
+        id: deliveryId({ subscription: key, eventId: event.id, replayId }),
+        ...{ replay_id: replayId, side_effects: true },
+      })),
+    );
   });
 
   test('a replay with side effects is an occasion of its own, and happens once too', async () => {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { formatKey } from '../../domain/key.ts';
 
 export type Asked = {
@@ -11,7 +12,8 @@ export type Asked = {
   key: string | null;
   body: Record<string, unknown> | null;
 };
-export type Answer = { status?: number; body: unknown; headers?: Record<string, string> };
+/** `afterMs`: how long it is in coming. */
+export type Answer = { status?: number; body: unknown; headers?: Record<string, string>; afterMs?: number };
 type Handler = (asked: Asked) => Answer;
 
 export type FakeApi = {
@@ -27,12 +29,13 @@ export async function startFakeApi(): Promise<FakeApi> {
   const routes = new Map<string, Handler>();
   const asked: Asked[] = [];
   const server = createServer((request, response) => {
-    void readAsked(request).then((one) => {
+    void readAsked(request).then(async (one) => {
       asked.push(one);
       const handler =
         routes.get(`${one.method} ${one.path}`) ??
         (() => problem(404, 'NOT_FOUND', 'There is no such path.'));
-      const { status = 200, body, headers } = handler(one);
+      const { status = 200, body, headers, afterMs } = handler(one);
+      if (afterMs !== undefined) await sleep(afterMs);
       response.writeHead(status, { 'content-type': 'application/json', ...headers });
       response.end(typeof body === 'string' ? body : JSON.stringify(body));
     });
@@ -80,8 +83,16 @@ export type Running = {
 
 const launcher = `${import.meta.dirname}/../../cli/dreamnet.mjs`;
 
-/** Starts the real command line as a child process, with nothing of this process's environment but the path. */
-export function start(args: string[], env: Record<string, string> = {}, input = ''): Running {
+/**
+ * Starts the real command line as a child process, with nothing of this process's environment but the path. Its stdin
+ * holds the input and ends, or stays open as that of a writer who has more to say.
+ */
+export function start(
+  args: string[],
+  env: Record<string, string> = {},
+  input = '',
+  stdin: 'ends' | 'stays open' = 'ends',
+): Running {
   const child = spawn(process.execPath, [launcher, ...args], {
     env: { PATH: process.env.PATH ?? '', DREAMNET_KEY: key, DREAMNET_DATA_DIR: '/nonexistent', ...env },
   });
@@ -94,7 +105,8 @@ export function start(args: string[], env: Record<string, string> = {}, input = 
   });
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
   child.stdin.on('error', () => undefined);
-  child.stdin.end(input);
+  child.stdin.write(input);
+  if (stdin === 'ends') child.stdin.end();
   const ended = new Promise<Ended>((resolve) =>
     child.on('close', (code) => resolve({ code, stdout, stderr })),
   );

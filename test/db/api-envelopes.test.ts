@@ -4,6 +4,7 @@ import { appendEvents } from '../../db/events.ts';
 import { newId } from '../../db/ids.ts';
 import { eventInputSchema } from '../../domain/events.ts';
 import { createTestApi, keysOf, type TestApi, type Untyped } from '../support/api.ts';
+import { eventually } from './eventually.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;
@@ -103,6 +104,11 @@ describe('the envelope of an event', () => {
     const removed = await aSubscription({ match });
     await api.call('DELETE', `/v1/subscriptions/${removed}`, { as: keys.admin });
     const { id } = await anEvent(type, { destination: 'squad-1' });
+    // A subscription from now begins at the horizon, which other test files may hold back.
+    await eventually(
+      () =>
+        database.root`select from events where id = ${id} and tx < pg_snapshot_xmin(pg_current_snapshot())`,
+    ).toHaveLength(1);
     await aSubscription({ match });
     const fromStart = await aSubscription({ match, from: 'start' });
     expect((await envelopes(id)).map(stateOf).sort()).toEqual(

@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Unavailable } from '../../activities/event-handlers.ts';
 import { change } from '../../db/change.ts';
-import { deleteEndedDeliveries, deliveryId, deliveryRows, queueDeliveries } from '../../db/deliveries.ts';
+import { deleteEndedDeliveries, deliveryId, queueDeliveries } from '../../db/deliveries.ts';
 import { claimDue, endDeliveries } from '../../db/due-deliveries.ts';
 import { appendEvents, getEvent } from '../../db/events.ts';
 import { newId } from '../../db/ids.ts';
@@ -168,6 +168,40 @@ describe('a delivery of its own', () => {
     await consumer.stop();
   });
 
+  test('of a part that is due with its event, and that both report, fails once: one dead letter, one piece of news', async () => {
+    const { key, anEvent } = await aSubscription(database);
+    // Not what the subscription matches, so that only the rows hand them over; as many as make groups of two.
+    const events = Array.from({ length: 8 }, () => anEvent({ type: 'test.elsewhere' }));
+    await appendEvents(database.log, events);
+    const [first, ...others] = ids(events) as string[];
+    const due = [
+      { eventId: first ?? '', part: 'w' },
+      ...[first ?? '', ...others].map((eventId) => ({ eventId, part: '' })),
+    ].map((of, place) => ({ id: deliveryId({ subscription: key, ...of }), ...of, place }));
+    await database.root`
+      insert into deliveries (id, subscription, event_id, event_recorded_at, part, state, due_at)
+      select d.id, ${key}, e.id, e.recorded_at, d.part, 'pending', now() - make_interval(secs => 60 - d.place)
+      from jsonb_to_recordset(${JSON.stringify(due)}::text::jsonb) as d(id text, "eventId" text, part text, place int)
+      join events e on e.id = d."eventId"`;
+    const together: string[][] = [];
+    const consumer = consumersOf(database, wakeups, key, {
+      deliver: (deliveries) => {
+        const parts = deliveries.filter(({ event }) => event.id === first).map(({ part }) => part);
+        if (parts.length > 0) together.push(parts);
+        const failure = { eventId: first ?? '', part: 'w', cause: 'REFUSED', error: 'no', isFinal: true };
+        return Promise.resolve({ failures: parts.length === 0 ? [] : [failure, failure], later: [] });
+      },
+    }).start();
+    await eventually(async () => (await statesOf(key)).sort()).toEqual([
+      ...Array.from({ length: 8 }, () => 'completed'),
+      'failed',
+    ]);
+    expect(together).toEqual([['w', '']]);
+    expect(await lettersOf(key)).toMatchObject([{ event_id: first, cause: 'REFUSED', attempts: 1 }]);
+    expect(await newsOf(key)).toHaveLength(1);
+    expect(await consumer.stop()).toMatchObject({ delivered: 8, failed: 1 });
+  });
+
   test('ends when the deadline has passed, tried or not', async () => {
     const { key, anEvent } = await aSubscription(database, { deadlineMs: 1, maxAttempts: 5 });
     const event = anEvent();
@@ -239,17 +273,17 @@ describe('a delivery of its own', () => {
     isBroken = false;
     const [letter] = await lettersOf(key);
     const eventId = event.id ?? '';
-    const row = {
-      id: deliveryId({ subscription: key, eventId }),
-      subscription: key,
-      eventId,
-      eventRecordedAt: String((letter?.event as unknown as { recordedAt: string }).recordedAt),
-    };
+    const id = deliveryId({ subscription: key, eventId });
+    const { recordedAt } = letter?.event as unknown as { recordedAt: string };
     const redrive = () =>
       change(database.db, {
         opKey: `redrive:${key}`,
         write: sql`update dead_letters set state = 'requeued' where subscription = ${key} returning *`,
-        also: [queueDeliveries(deliveryRows([row]))],
+        also: [
+          queueDeliveries(sql`
+            select ${id}::text, ${key}::text, ${eventId}::text, ${recordedAt}::timestamptz, ''::text, null::text, true,
+                   now()`),
+        ],
         audit: { actor: 'test', action: 'redrive', subjectKind: 'subscription', subjectId: key },
       });
     await Promise.all([redrive(), redrive()]);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { arriveAt, clusterState, installationPlace, maxRelayHops } from '../../domain/bridge.ts';
+import { arriveAt, clusterState, installationPlace } from '../../domain/bridge.ts';
+import { maxHops } from '../../domain/events.ts';
 
 const here = installationPlace('a'.repeat(64));
 
@@ -17,8 +18,8 @@ describe('the path of an event', () => {
 
   test('refuses what came through too many places', () => {
     const places = (count: number) => Array.from({ length: count }, (_, at) => `cluster:${at}`);
-    expect(arriveAt(places(maxRelayHops - 1), here)).toHaveLength(maxRelayHops);
-    expect(arriveAt(places(maxRelayHops), here)).toMatchObject({ refused: 'CONFLICT' });
+    expect(arriveAt(places(maxHops - 1), here)).toHaveLength(maxHops);
+    expect(arriveAt(places(maxHops), here)).toMatchObject({ refused: 'CONFLICT' });
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { maxHops, reasonAgainst, type Routable } from '../../domain/routing.ts';
+import { maxHops } from '../../domain/events.ts';
+import { reasonAgainst, type Routable } from '../../domain/routing.ts';
 import { lanesOf } from '../../domain/subscription.ts';
 import { aLoggedEvent } from '../support/events.ts';
 
