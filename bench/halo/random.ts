@@ -26,3 +26,13 @@ export function createRandom(seed: number): Random {
     happens: (share) => next() < share,
   };
 }
+
+/** A number from 0 to 1 for a place in the world: the same however often, and in whatever order, it is asked for. */
+export function chance(seed: number, ...place: number[]): number {
+  let mixed = Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b);
+  for (const one of place) {
+    mixed = Math.imul(mixed ^ (mixed >>> 15) ^ one, 0x2c1b3c6d);
+    mixed = Math.imul(mixed ^ (mixed >>> 12), 0x297a2d39);
+  }
+  return ((mixed ^ (mixed >>> 15)) >>> 0) / 2 ** 32;
+}
