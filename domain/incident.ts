@@ -7,6 +7,7 @@ export type Incident = { root: WeakPoint; members: WeakPoint[]; because: string 
 /** First signs with no wider gap than this are one moment: each entity is looked at every 30 s or so. */
 const sameMomentMs = 35_000;
 const longestMomentMs = 120_000;
+const defaultRipeMs = 90_000;
 /** Entities that failed together this often are taken to have one cause when they fail near each other. */
 const strongLink = 0.6;
 const nearMs = 5 * 60_000;
@@ -38,22 +39,44 @@ export function groupIncidents(
     if (root === undefined) continue;
     const members = cluster.flatMap((one) => declared.get(one) ?? []);
     const others = members.filter((one) => entityOf(one) !== entityOf(root));
-    const isDeclared = cluster.length === 1;
-    const because = isDeclared ? `they depend on ${root.entityName}` : 'they began in the same moment';
-    incidents.push({ root, members, because: others.length === 0 ? '' : because });
+    incidents.push({ root, members, because: others.length === 0 ? '' : reason(root, cluster) });
   }
   return incidents;
 }
 
+/**
+ * An incident is proposed once its first sign is this old: what it depends on, and what began with it, has been seen by
+ * then, so that one cause gives one proposal. Whatever still fails wakes HALO again.
+ */
+export function isRipe(
+  { members }: Pick<Incident, 'members'>,
+  nowMs: number,
+  ripeMs = defaultRipeMs,
+): boolean {
+  return members.some(({ sinceMs }) => sinceMs === undefined || nowMs - sinceMs >= ripeMs);
+}
+
+function reason(root: WeakPoint, cluster: readonly WeakPoint[]): string {
+  if (cluster.length === 1) return `they depend on ${root.entityName}`;
+  const isOneMoment = cluster.every((one, at) => {
+    const earlier = cluster[at - 1];
+    return earlier === undefined || (one.sinceMs ?? 0) - (earlier.sinceMs ?? 0) <= sameMomentMs;
+  });
+  return isOneMoment ? 'they began in the same moment' : 'they have failed together before';
+}
+
+/** Each follows its first weak dependency; in a circle the first by name is the root, wherever one comes from. */
 function deepest(from: WeakPoint, byEntity: ReadonlyMap<string, WeakPoint>): WeakPoint {
   let at = byEntity.get(entityOf(from)) ?? from;
-  const seen = new Set([at]);
+  const path = [at];
   for (;;) {
-    const next = (at.dependsOn ?? [])
-      .map((entity) => byEntity.get(entity))
-      .find((one) => one !== undefined && !seen.has(one));
+    const needed = (at.dependsOn ?? []).find((entity) => entity !== entityOf(at) && byEntity.has(entity));
+    const next = needed === undefined ? undefined : byEntity.get(needed);
     if (next === undefined) return at;
-    seen.add(next);
+    const met = path.indexOf(next);
+    if (met >= 0)
+      return path.slice(met).reduce((first, one) => (entityOf(one) < entityOf(first) ? one : first));
+    path.push(next);
     at = next;
   }
 }

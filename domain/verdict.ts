@@ -15,7 +15,7 @@ export type RepairView = {
   before?: Stretch;
   /** The first few minutes since the repair, if they are known by themselves. */
   early?: Stretch;
-  /** Since the repair, or since `early`. */
+  /** The newest results since the repair; 10 are enough, so that a late end shows. */
   after: Stretch;
   /** Targets of the same class that were in the same trouble and that nobody touched. */
   peers: { baseline?: Stretch; trouble: Stretch; after: Stretch }[];

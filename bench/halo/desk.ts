@@ -70,7 +70,7 @@ export function openDesk({ seed, services }: Plan): Desk {
       const old = covering.filter(
         ({ target, state }) => state === 'open' && leaning[group.root]?.has(target),
       );
-      if (old.length < covering.length) continue;
+      if (!group.isRipe || old.length < covering.length) continue;
       for (const one of old) one.state = 'withdrawn';
       live = live.filter(({ state }) => state !== 'withdrawn');
       open(group, findings, atMs);

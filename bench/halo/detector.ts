@@ -4,8 +4,8 @@ import type { Result } from './world.ts';
 
 /** A service that is in trouble, as one of the two detectors sees it. */
 export type Finding = { service: number; sinceMs: number };
-/** What is repaired together, by a repair of its root. */
-export type Group = { root: number; members: number[] };
+/** What is repaired together, by a repair of its root; proposed once it is ripe. */
+export type Group = { root: number; members: number[]; isRipe: boolean };
 export type Repair = {
   service: number;
   sinceMs: number;
@@ -17,7 +17,7 @@ export type Repair = {
 export type Detector = {
   see: (service: number, result: Result) => void;
   findings: () => Finding[];
-  groups: (findings: readonly Finding[]) => Group[];
+  groups: (findings: readonly Finding[], atMs: number) => Group[];
   judge: (repair: Repair, history: History) => Verdict | null;
 };
 export type CreateDetector = (services: readonly Service[]) => Detector;

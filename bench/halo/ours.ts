@@ -1,6 +1,6 @@
 import { changesOf, type Detection, see, startWatch } from '../../domain/change-detection.ts';
 import type { WeakPoint } from '../../domain/analyzers/issue.ts';
-import { groupIncidents } from '../../domain/incident.ts';
+import { groupIncidents, isRipe } from '../../domain/incident.ts';
 import { judgeRepair, type RepairView, type Stretch } from '../../domain/verdict.ts';
 import type { CreateDetector, Finding, History, Repair } from './detector.ts';
 import { dependents, minuteMs, type Service } from './plan.ts';
@@ -10,6 +10,8 @@ import type { Result } from './world.ts';
 const sameTroubleMs = 5 * minuteMs;
 /** What is watched first after a repair, once the repair itself is over. */
 const earlyMs = 3 * minuteMs;
+/** The newest results since the repair. */
+const newest = 10;
 
 function stretch(results: readonly Result[]): Stretch {
   const good = results.filter(({ ok }) => ok);
@@ -29,13 +31,13 @@ export function viewOf({ service, sinceMs, repairedMs, peers }: Repair, history:
     trouble: between(service, sinceMs, repairedMs),
     before: between(service, repairedMs - 3 * minuteMs, repairedMs),
     early: between(service, repairedMs, repairedMs + earlyMs),
-    after: between(service, repairedMs + earlyMs, Infinity),
+    after: stretch(history(service, repairedMs + earlyMs, Infinity).slice(-newest)),
     peers: peers
       .filter((peer) => Math.abs(peer.sinceMs - sinceMs) <= sameTroubleMs)
       .map((peer) => ({
         baseline: between(peer.service, sinceMs - 90 * minuteMs, sinceMs - 2 * minuteMs),
         trouble: between(peer.service, peer.sinceMs, repairedMs),
-        after: between(peer.service, repairedMs + earlyMs, Infinity),
+        after: stretch(history(peer.service, repairedMs + earlyMs, Infinity).slice(-newest)),
       })),
   };
 }
@@ -65,10 +67,11 @@ export const createOurs =
           const since = changesOf(watch, options).map(({ sinceMs }) => sinceMs);
           return since.length === 0 ? [] : [{ service, sinceMs: Math.min(...since) }];
         }),
-      groups: (findings) =>
-        groupIncidents(findings.map((finding) => weakPoint(finding, services))).map(({ root, members }) => ({
-          root: Number(root.entityId),
-          members: members.map(({ entityId }) => Number(entityId)),
+      groups: (findings, atMs) =>
+        groupIncidents(findings.map((finding) => weakPoint(finding, services))).map((incident) => ({
+          root: Number(incident.root.entityId),
+          members: incident.members.map(({ entityId }) => Number(entityId)),
+          isRipe: isRipe(incident, atMs),
         })),
       judge: (repair, history) => {
         // What needs the repaired service recovers by the repair: it is no peer.

@@ -53,7 +53,7 @@ export function runDay(plan: Plan, create: CreateDetector): Day {
         day.episodes.push({ service, fromMs: atMs, fault: faultNear(service, atMs) });
     standing = new Set(found.map(({ service }) => service));
     const known = desk.cases.length;
-    desk.look(found, detector.groups(found), atMs);
+    desk.look(found, detector.groups(found, atMs), atMs);
     for (const one of desk.cases.slice(known)) day.cases.push({ one, fault: faultNear(one.target, atMs) });
     for (const one of desk.due(atMs)) {
       if (one.repair === null) continue;

@@ -14,6 +14,8 @@ export type Thresholds = {
   clearAfter: number;
   /** Whether a service is passed over while one that it depends on is found too. */
   suppress: boolean;
+  /** How long a finding has to stand before it is proposed. */
+  holdMs: number;
 };
 
 type State = {
@@ -35,7 +37,7 @@ function meanOf(values: readonly number[]): number {
 }
 
 export const createThresholds =
-  ({ inARow, share, slow, clearAfter, suppress }: Thresholds): CreateDetector =>
+  ({ inARow, share, slow, clearAfter, suppress, holdMs }: Thresholds): CreateDetector =>
   (services) => {
     const states = services.map((): State => ({
       last: [],
@@ -73,18 +75,19 @@ export const createThresholds =
     const findings = (): Finding[] =>
       states.flatMap(({ sinceMs }, service) => (sinceMs === null ? [] : [{ service, sinceMs }]));
 
-    const groups = (found: readonly Finding[]): Group[] => {
+    const groups = (found: readonly Finding[], atMs: number): Group[] => {
       const inTrouble = new Set(found.map(({ service }) => service));
       const byRoot = new Map<number, Group>();
-      for (const { service } of found) {
+      for (const { service, sinceMs } of found) {
         let root = service;
         for (;;) {
           const next = services[root]?.dependsOn.find((one) => inTrouble.has(one));
           if (!suppress || next === undefined) break;
           root = next;
         }
-        const group = byRoot.get(root) ?? { root, members: [] };
+        const group = byRoot.get(root) ?? { root, members: [], isRipe: true };
         group.members.push(service);
+        group.isRipe &&= atMs - sinceMs >= holdMs;
         byRoot.set(root, group);
       }
       return [...byRoot.values()];
