@@ -39,10 +39,10 @@ export type Detection = {
 
 export const defaultDetection: Detection = {
   minResults: 20,
-  failingLimit: 10,
+  failingLimit: 12,
   slowLimit: 8,
-  slowSlack: 1,
-  weight: 0.02,
+  slowSlack: 1.25,
+  weight: 0.01,
   credit: 100,
 };
 

@@ -20,6 +20,8 @@ export type Thresholds = {
 
 type State = {
   last: boolean[];
+  failures: number;
+  sum: number;
   latencies: number[];
   good: number;
   usual: number;
@@ -40,7 +42,7 @@ export const createThresholds =
   ({ inARow, share, slow, clearAfter, suppress, holdMs }: Thresholds): CreateDetector =>
   (services) => {
     const states = services.map((): State => ({
-      last: [],
+      ...{ last: [], failures: 0, sum: 0 },
       latencies: [],
       good: 0,
       usual: 0,
@@ -50,21 +52,23 @@ export const createThresholds =
     }));
     const isOver = (state: State): boolean =>
       state.failedInARow >= inARow ||
-      state.last.filter((ok) => !ok).length >= share.failures ||
-      (state.good > learned && meanOf(state.latencies) > slow.times * state.usual);
+      state.failures >= share.failures ||
+      (state.good > learned && state.sum / Math.max(1, state.latencies.length) > slow.times * state.usual);
 
     const see = (service: number, { ok, latencyMs, atMs }: Result): void => {
       const state = states[service];
       if (state === undefined) return;
       state.last.push(ok);
-      if (state.last.length > share.of) state.last.shift();
+      if (!ok) state.failures += 1;
+      if (state.last.length > share.of && state.last.shift() === false) state.failures -= 1;
       state.failedInARow = ok ? 0 : state.failedInARow + 1;
       if (ok) {
         state.latencies.push(latencyMs);
+        state.sum += latencyMs;
         state.good += 1;
         state.usual += (latencyMs - state.usual) / Math.min(state.good, remembered);
       }
-      if (state.latencies.length > slow.of) state.latencies.shift();
+      if (state.latencies.length > slow.of) state.sum -= state.latencies.shift() ?? 0;
       if (isOver(state)) {
         state.sinceMs ??= atMs;
         state.calm = 0;

@@ -16,8 +16,8 @@ import { createThresholds, type Thresholds } from './thresholds.ts';
  */
 const thresholdGrid: Grid<Thresholds> = {
   inARow: [2, 3, 4],
-  share: [3, 4, 5, 6].flatMap((failures) => [10, 20].map((of) => ({ failures, of }))),
-  slow: [1.3, 1.4, 1.5, 1.6, 1.8, 2, 2.5, 3].flatMap((times) => [3, 6, 10, 20].map((of) => ({ times, of }))),
+  share: [3, 4, 5].flatMap((failures) => [10, 20].map((of) => ({ failures, of }))),
+  slow: [1.4, 1.6, 1.8, 2.1, 2.5, 3].flatMap((times) => [6, 10, 20].map((of) => ({ times, of }))),
   clearAfter: [3, 4, 6, 8, 12],
   suppress: [true, false],
   holdMs: [0, 60_000, 120_000],
@@ -32,10 +32,10 @@ const detectionGrid: Grid<Detection> = {
   credit: [50, 100, 200],
 };
 
-const thresholdStarts: Thresholds[] = [
-  ...[2, 3].map((inARow) => ({ inARow, share: { failures: 3, of: 10 }, slow: { times: 1.5, of: 10 } })),
-  { inARow: 3, share: { failures: 5, of: 20 }, slow: { times: 2, of: 3 } },
-].map((start) => ({ ...start, clearAfter: 6, suppress: true, holdMs: 0 }));
+const thresholdStarts: Thresholds[] = [1.6, 2.5].map((times) => ({
+  ...{ inARow: 3, share: { failures: 4, of: 10 }, slow: { times, of: 10 } },
+  ...{ clearAfter: 6, suppress: true, holdMs: 60_000 },
+}));
 
 /** A minute of detection costs as much as 2 % of the findings being wrong, or of the weak points being missed. */
 function costOf(figures: Figures): number {

@@ -17,7 +17,33 @@ export type World = {
 
 const dayMs = 24 * 60 * minuteMs;
 
-export function openWorld({ seed, services, faults }: Plan): World {
+type Calm = { latencies: Float64Array; luck: Float64Array };
+const calms = new WeakMap<Plan, Calm>();
+
+/** What a day would be without faults: the same for each who lives it, so it is made once. */
+function calmOf(plan: Plan): Calm {
+  const known = calms.get(plan);
+  if (known !== undefined) return known;
+  const { seed, services } = plan;
+  const size = (dayMs / stepMs) * services.length;
+  const calm = { latencies: new Float64Array(size), luck: new Float64Array(size) };
+  for (let step = 0; step < dayMs / stepMs; step += 1)
+    for (const [at, service] of services.entries()) {
+      const draw = (what: number): number => chance(seed, at, step, what);
+      const normal = Math.sqrt(-2 * Math.log(1 - draw(1))) * Math.cos(2 * Math.PI * draw(2));
+      const spike = draw(3) < 0.01 ? 0.4 + draw(4) : 0;
+      const rhythm = service.rhythm * Math.sin((2 * Math.PI * step * stepMs) / dayMs + at / 40);
+      const here = step * services.length + at;
+      calm.latencies[here] = Math.log(service.latencyMs) + service.jitter * normal + rhythm + spike;
+      calm.luck[here] = draw(5);
+    }
+  calms.set(plan, calm);
+  return calm;
+}
+
+export function openWorld(plan: Plan): World {
+  const { services, faults } = plan;
+  const calm = calmOf(plan);
   const ends = new Map(faults.map((fault) => [fault, fault.endMs]));
   const harmed = new Map<Fault, number>();
   const ofService = services.map((_, at) => faults.filter(({ effects }) => effects.has(at)));
@@ -29,11 +55,7 @@ export function openWorld({ seed, services, faults }: Plan): World {
     const service = services[at];
     if (service === undefined) throw new Error(`There is no service ${at}.`);
     const atMs = step * stepMs + service.phaseMs;
-    const draw = (what: number): number => chance(seed, at, step, what);
-    const normal = Math.sqrt(-2 * Math.log(1 - draw(1))) * Math.cos(2 * Math.PI * draw(2));
-    let log = Math.log(service.latencyMs) + service.jitter * normal;
-    log += service.rhythm * Math.sin(2 * Math.PI * (atMs / dayMs) + at / 40);
-    if (draw(3) < 0.01) log += 0.4 + draw(4);
+    let log = calm.latencies[step * services.length + at] ?? 0;
     let failing = service.failureRate;
     const fault = faultAt(at, atMs);
     const effect = fault?.effects.get(at);
@@ -44,7 +66,7 @@ export function openWorld({ seed, services, faults }: Plan): World {
       const isDown = effect.flapSteps === 0 || step % effect.flapSteps < effect.flapSteps * 0.45;
       if (isDown || isHarmed) failing = Math.max(failing, effect.share);
     }
-    return { atMs, ok: draw(5) >= failing, latencyMs: Math.exp(log) };
+    return { atMs, ok: (calm.luck[step * services.length + at] ?? 0) >= failing, latencyMs: Math.exp(log) };
   };
 
   const repair = (service: number, atMs: number): void => {
