@@ -1,7 +1,9 @@
-/**
- * Change detection over the results of one entity, by two CUSUM charts (Page 1954): one over failures as a sequential
- * likelihood ratio, one over the logarithm of latency. What is normal is learned by an exponentially weighted mean and
- * frozen while a chart is rising, so that trouble never becomes the new normal.
+/*
+ * Change detection over the results of one entity, by two CUSUM charts (Page 1954). The chart of failures adds up how
+ * much likelier each result is if the entity is in trouble; the chart of latency adds up how far each good result lies
+ * above what is normal. A chart at zero is quiet; above zero there is a first sign; at its limit the change stands,
+ * and it stands until a chart of the other direction says that things are normal again. What is normal is learned from
+ * quiet times only, so that trouble never becomes the new normal.
  */
 export type Point = {
   atMs: number;
@@ -29,69 +31,171 @@ export type Detection = {
   slowLimit: number;
   /** Standard deviations of log latency that count as noise. */
   slowSlack: number;
-  /** Weight of a new point in what is normal. */
+  /** Weight of a new point in what is a normal latency. */
   weight: number;
+  /** Good results that every entity is taken to have had before the first one seen. */
+  credit: number;
 };
 
 export const defaultDetection: Detection = {
   minResults: 20,
-  failingLimit: 5,
-  slowLimit: 6,
-  slowSlack: 0.75,
-  weight: 0.1,
+  failingLimit: 12,
+  slowLimit: 8,
+  slowSlack: 1.25,
+  weight: 0.01,
+  credit: 100,
 };
 
-type Chart = { score: number; sinceMs: number };
+type Chart = {
+  score: number;
+  sinceMs: number;
+  stands: boolean;
+  /** Of the chart of the other direction. */
+  recovery: number;
+  /** Since the first sign. */
+  results: number;
+  sum: number;
+};
 
-function rise(chart: Chart, by: number, limit: number, atMs: number): void {
-  const before = chart.score;
-  // Bounded, so that a recovery shows after as many good results as bad ones were needed.
-  chart.score = Math.min(Math.max(0, before + by), 2 * limit);
-  if (before === 0 && chart.score > 0) chart.sinceMs = atMs;
+/** All that is remembered of a series, however long it is. */
+export type Watch = {
+  seen: number;
+  failing: Chart;
+  slow: Chart;
+  /** What is normal: results and failures in quiet times, mean and variance of log latency. */
+  results: number;
+  failures: number;
+  mean: number;
+  variance: number;
+  latencies: number;
+  latest: { rate: number; latencyMs: number };
+};
+
+/** Share of failures that the chart of failures looks for. */
+const badRate = 0.5;
+/** Results in quiet times that are remembered; older ones fade. */
+const memory = 2000;
+/** A single latency says no more than one this many standard deviations off. */
+const farthest = 3;
+/** Latencies are never taken to be steadier than this, in log latency. */
+const steadiest = 0.05;
+
+function quiet(): Chart {
+  return { score: 0, sinceMs: 0, stands: false, recovery: 0, results: 0, sum: 0 };
+}
+
+/** A watch starts without any opinion of what is normal. */
+export function startWatch(): Watch {
+  return {
+    ...{ seen: 0, failing: quiet(), slow: quiet(), results: 0, failures: 0 },
+    ...{ mean: 0, variance: 0.04, latencies: 0, latest: { rate: 0, latencyMs: 0 } },
+  };
+}
+
+function usualRate({ results, failures }: Watch, { credit }: Detection): number {
+  return Math.min(Math.max((failures + 0.5) / (results + credit), 0.0005), 0.25);
+}
+
+function learnRate(watch: Watch, results: number, failures: number): void {
+  const fade = Math.min(1, memory / (watch.results + results));
+  watch.results = (watch.results + results) * fade;
+  watch.failures = (watch.failures + failures) * fade;
+}
+
+/** Adds `by` to a chart that may be about to stand, or `back` to one that stands. */
+function move(chart: Chart, step: { by: number; back: number; limit: number; atMs: number }): void {
+  const { by, back, limit, atMs } = step;
+  if (chart.stands) {
+    // No single point ends a change: three at the least.
+    chart.recovery = Math.max(0, chart.recovery + Math.min(back, limit / 3));
+    if (chart.recovery >= limit) Object.assign(chart, quiet());
+    return;
+  }
+  const score = Math.max(0, chart.score + by);
+  if (chart.score === 0 && score > 0) chart.sinceMs = atMs;
+  chart.score = score;
+  chart.stands = score >= limit;
+}
+
+function seeFailures(watch: Watch, { atMs, results, failures }: Point, options: Detection): void {
+  const { failing } = watch;
+  const limit = options.failingLimit;
+  const usual = usualRate(watch, options);
+  const bad = Math.max(badRate, 2 * usual);
+  // Two failures at the least, however reliable it was.
+  const failure = Math.min(Math.log(bad / usual), 0.6 * limit);
+  const goods = results - failures;
+  const seen = { results: failing.results + results, sum: failing.sum + failures };
+  const is = Math.min(0.9, Math.max(2 * usual, (seen.sum + 0.5) / (seen.results + 1)));
+  const back = goods * Math.log((1 - usual) / (1 - is)) + failures * Math.log(usual / is);
+  const by = failures * failure + goods * Math.log((1 - bad) / (1 - usual));
+  if (watch.seen < options.minResults) return learnRate(watch, results, failures);
+  move(failing, { by, back, limit, atMs });
+  if (failing.score > 0) {
+    Object.assign(failing, seen);
+    return;
+  }
+  // It was noise: what was seen since the first sign is normal too.
+  learnRate(watch, results + failing.results, failures + failing.sum);
+  Object.assign(failing, quiet());
+}
+
+function seeLatency(watch: Watch, atMs: number, latencyMs: number, options: Detection): void {
+  const { slow } = watch;
+  const limit = options.slowLimit;
+  const log = Math.log(latencyMs);
+  if (watch.latencies === 0) watch.mean = log;
+  const away = log - watch.mean;
+  const deviation = Math.max(Math.sqrt(watch.variance), steadiest);
+  const far = Math.min(Math.max(away / deviation, -farthest), farthest);
+  watch.latencies += 1;
+  if (watch.seen >= options.minResults) {
+    const is = Math.max(slow.sum / Math.max(slow.results, 1), 2 * options.slowSlack);
+    move(slow, { by: far - options.slowSlack, back: is * (is / 2 - far), limit, atMs });
+    slow.results = slow.score > 0 ? slow.results + 1 : 0;
+    slow.sum = slow.score > 0 ? slow.sum + far : 0;
+  }
+  if (slow.stands || slow.score > limit / 2) return;
+  const weight = Math.max(options.weight, 1 / (watch.latencies + 1));
+  const known = far * deviation;
+  watch.mean += weight * known;
+  watch.variance = (1 - weight) * (watch.variance + weight * known * known);
+}
+
+/** Takes one more point into a watch; points come in order, and one without results says nothing. */
+export function see(watch: Watch, point: Point, options = defaultDetection): void {
+  const { atMs, results, failures, latencyMs } = point;
+  if (results <= 0) return;
+  seeFailures(watch, point, options);
+  const isAnswered = latencyMs !== null && latencyMs > 0;
+  if (isAnswered) seeLatency(watch, atMs, latencyMs, options);
+  watch.latest = {
+    rate: failures / results,
+    latencyMs: isAnswered ? latencyMs : watch.latest.latencyMs,
+  };
+  watch.seen += results;
+}
+
+/** The changes that stand. */
+export function changesOf(watch: Watch, options = defaultDetection): Change[] {
+  const { failing, slow, latest } = watch;
+  const changes: Change[] = [];
+  if (failing.stands)
+    changes.push({
+      ...{ kind: 'failing', sinceMs: failing.sinceMs, score: failing.score, limit: options.failingLimit },
+      ...{ normal: usualRate(watch, options), now: latest.rate },
+    });
+  if (slow.stands)
+    changes.push({
+      ...{ kind: 'slow', sinceMs: slow.sinceMs, score: slow.score, limit: options.slowLimit },
+      ...{ normal: Math.exp(watch.mean), now: latest.latencyMs },
+    });
+  return changes;
 }
 
 /** The changes that stand at the end of a series, oldest point first. */
 export function detectChanges(points: readonly Point[], options = defaultDetection): Change[] {
-  const { failingLimit, slowLimit, slowSlack, weight, minResults } = options;
-  const failing: Chart = { score: 0, sinceMs: 0 };
-  const slow: Chart = { score: 0, sinceMs: 0 };
-  let failureRate = 0.01;
-  let mean: number | null = null;
-  let variance = 0.04;
-  let seen = 0;
-  let latest = { rate: 0, latencyMs: 0 };
-  for (const { atMs, results, failures, latencyMs } of points) {
-    if (results === 0) continue;
-    const isKnown = seen >= minResults;
-    seen += results;
-    const usual = Math.min(Math.max(failureRate, 0.005), 0.3);
-    const bad = Math.max(0.5, Math.min(0.9, 3 * usual));
-    const ratio = failures * Math.log(bad / usual) + (results - failures) * Math.log((1 - bad) / (1 - usual));
-    if (isKnown) rise(failing, ratio, failingLimit, atMs);
-    latest = { ...latest, rate: failures / results };
-    if (failing.score === 0) failureRate += weight * (failures / results - failureRate);
-    if (latencyMs === null || latencyMs <= 0) continue;
-    latest = { ...latest, latencyMs };
-    const log = Math.log(latencyMs);
-    mean ??= log;
-    const away = log - mean;
-    if (isKnown) rise(slow, away / Math.sqrt(Math.max(variance, 0.01)) - slowSlack, slowLimit, atMs);
-    if (slow.score > slowLimit / 2) continue;
-    mean += weight * away;
-    variance = (1 - weight) * (variance + weight * away * away);
-  }
-  const changes: Change[] = [];
-  if (failing.score >= failingLimit)
-    changes.push({
-      kind: 'failing',
-      ...{ sinceMs: failing.sinceMs, score: failing.score, limit: failingLimit },
-      ...{ normal: failureRate, now: latest.rate },
-    });
-  if (slow.score >= slowLimit && mean !== null)
-    changes.push({
-      kind: 'slow',
-      ...{ sinceMs: slow.sinceMs, score: slow.score, limit: slowLimit },
-      ...{ normal: Math.exp(mean), now: latest.latencyMs },
-    });
-  return changes;
+  const watch = startWatch();
+  for (const point of points) see(watch, point, options);
+  return changesOf(watch, options);
 }
