@@ -39,7 +39,7 @@ async function probeFacts(log: Sql, { from }: Window): Promise<ProbeFacts[]> {
   const rows = await log<
     (Omit<ProbeFacts, 'last'> & { lastType: string | null; seen: Record<string, unknown> | null })[]
   >`
-    select p.id as "probeId", p.name, p.method, p.url, p.owner,
+    select p.id as "probeId", p.name, p.method, p.url, p.owner, p.depends_on as "dependsOn",
            coalesce(
              (select (e.payload->>'enabled')::boolean from events e
               where e.source_type = 'api' and e.source_id = p.id and e.type = ${eventTypes.probeChanged}
