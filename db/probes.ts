@@ -40,6 +40,7 @@ export type NewProbe = {
   intervalSeconds: number | null;
   allowPrivateNetwork: boolean;
   owner: string;
+  dependsOn?: string[];
 };
 
 /** Stores a probe; unchanged when its name is taken. */
@@ -68,7 +69,10 @@ export async function createProbe(
       action: 'probe.create',
       subjectKind: 'probe',
       subjectId: probe.id,
-      detail: { name: probe.name, url: probe.url, allowPrivateNetwork: probe.allowPrivateNetwork },
+      detail: {
+        ...{ name: probe.name, url: probe.url, allowPrivateNetwork: probe.allowPrivateNetwork },
+        ...(probe.dependsOn?.length ? { dependsOn: probe.dependsOn } : {}),
+      },
     },
     result: sql`jsonb_build_object('id', changed.id)`,
   });
