@@ -18,7 +18,7 @@ export const defaultSeries = {
   fewest: 60,
 };
 
-export type EndpointLook = {
+type EndpointLook = {
   endpoints: EndpointSnapshot[];
   /** Endpoints that are known by their last result only, as there are more than are looked at closely. */
   withoutSeries: number;

@@ -3,12 +3,12 @@ import { figuresOf } from './endpoint-health.ts';
 import type { Issue } from './issue.ts';
 
 /** A squad of whose tasks more than this share fails is a high issue (LEDGER 1.2). */
-export const mostFailing = 0.3;
+const mostFailing = 0.3;
 /** With fewer ended tasks than this a share says nothing. */
-export const enoughTasks = 10;
+const enoughTasks = 10;
 /** The share is that of its newest tasks: what failed long ago is not held against it. */
 const newestTasks = 50;
-export const idleAfterDays = 7;
+const idleAfterDays = 7;
 
 export type SquadSnapshot = {
   /** Its name; `role/<role>` for the tasks of a role that belong to no squad. */
