@@ -82,6 +82,7 @@ export const objectRules = {
   'POST /v1/probes': 'whole',
   'GET /v1/probes': 'filtered',
   'GET /v1/probes/{id}': 'in-scope',
+  'PATCH /v1/probes/{id}': 'in-scope',
   'POST /v1/probes/{id}/run': 'in-scope',
   'POST /v1/probes/{id}/enable': 'in-scope',
   'POST /v1/probes/{id}/disable': 'in-scope',

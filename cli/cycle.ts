@@ -3,6 +3,7 @@ import type { Exit } from './exits.ts';
 import { linkLine } from './format.ts';
 import { pathId } from './ids.ts';
 import { facts } from './output.ts';
+import { describeIssue } from './halo-issue.ts';
 import { CliError, localError } from './problem.ts';
 import { bodyOf, type Session, show } from './session.ts';
 import { pause } from './stop.ts';
@@ -63,6 +64,7 @@ function showCycle(session: Session, reply: Reply): void {
       ['error', cycle.error],
     ]),
     ...cycle.weakPoints.map((point) => visible(`weak point  ${point.severity.padEnd(8)}  ${point.title}`)),
+    ...(cycle.issues ?? []).flatMap(describeIssue),
     ...cycle.taskIds.map((id) => visible(`proposed    ${id}`)),
     linkLine(session.out, cycle.temporal),
   ]);

@@ -162,6 +162,18 @@ export type Cycle = {
   startedAt: string;
   endedAt: string | null;
   temporal: Link;
+  /** Of one cycle only. */
+  issues?: HaloIssue[];
+};
+export type HaloIssue = {
+  id: string;
+  analyzer: string;
+  entityKind: string;
+  entityId: string;
+  severity: string;
+  title: string;
+  evidence: string[];
+  observed: Record<string, unknown>;
 };
 export type HaloState = {
   running: boolean;
@@ -183,6 +195,14 @@ export type Probe = {
   enabled: boolean;
   intervalSeconds: number | null;
   consecutiveFailures: number;
+  dependsOn: string[];
+  lastResult: {
+    ok: boolean;
+    status: number | null;
+    latencyMs: number;
+    failures: string[];
+    at: string;
+  } | null;
 };
 export type ProbeRun = {
   done: boolean;

@@ -56,6 +56,8 @@ export const notReplayable: readonly string[] = [
   'How long agents were silent: signs of life are not in the log, only that an agent was marked offline.',
   'Who answers for a probe or an agent: the owner of today counts.',
   'A probe that had no result in the 7 days before the window begins it as unknown.',
+  'What was normal for an endpoint before the window: until 20 good results in it, the rules for new endpoints count.',
+  'What squads, environment files and the patrol showed: the analyzers of endpoints and agents are run again only.',
   'Whether a kill switch stood over a target: proposals are shown as if none did.',
   'What people would have decided on tasks that were never proposed: such a task stays open for the rest of the window.',
   'How long cycles took: they are taken to end at once, so one more can fit than did.',

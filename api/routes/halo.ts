@@ -44,6 +44,8 @@ const issueSchema = z.object({
   severity: z.enum(issueSeverities),
   title: z.string(),
   evidence: z.array(z.string()),
+  /** The figures that show it. */
+  observed: anyObject,
 });
 
 const request = createRoute({

@@ -15,3 +15,26 @@ BEGIN
     GRANT SELECT, INSERT, UPDATE, DELETE ON squads, squad_members, task_paths TO dreamnet_app;
   END IF;
 END $$;
+--> statement-breakpoint
+-- detect: endpoints that depend on each other in a circle have no root. Two changes at once could each be right and make
+-- one together, so the second waits here and looks at what the first has made of it.
+CREATE FUNCTION refuse_probe_circle() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtext('probes.depends_on'));
+  IF EXISTS (
+    WITH RECURSIVE reached(id) AS (
+      SELECT jsonb_array_elements_text(NEW.depends_on)
+      UNION
+      SELECT jsonb_array_elements_text(p.depends_on) FROM public.probes p JOIN reached r ON r.id = p.id
+      WHERE p.id <> NEW.id
+    )
+    SELECT FROM reached WHERE id = NEW.id
+  ) THEN
+    RAISE EXCEPTION 'probe % would depend on itself', NEW.id
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'probes_depend_in_no_circle';
+  END IF;
+  RETURN NEW;
+END $$;
+--> statement-breakpoint
+CREATE TRIGGER probes_depend_in_no_circle BEFORE UPDATE OF depends_on ON probes
+  FOR EACH ROW WHEN (NEW.depends_on IS DISTINCT FROM OLD.depends_on) EXECUTE FUNCTION refuse_probe_circle();

@@ -73,6 +73,7 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'POST /v1/probes': workers,
   'GET /v1/probes': readers,
   'GET /v1/probes/{id}': readers,
+  'PATCH /v1/probes/{id}': workers,
   'POST /v1/probes/{id}/run': workers,
   'POST /v1/probes/{id}/enable': workers,
   'POST /v1/probes/{id}/disable': workers,

@@ -178,6 +178,10 @@ const aims: Record<string, Make> = {
   }),
   'GET /v1/probes': aProbeAim,
   'GET /v1/probes/{id}': aProbeAim,
+  'PATCH /v1/probes/{id}': async (side, role) => ({
+    ...(await aProbeAim(side, role)),
+    body: { dependsOn: [] },
+  }),
   'POST /v1/probes/{id}/run': aProbeAim,
   'POST /v1/probes/{id}/enable': aProbeAim,
   'POST /v1/probes/{id}/disable': aProbeAim,

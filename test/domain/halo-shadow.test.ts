@@ -189,6 +189,24 @@ describe('what it proposes', () => {
     expect(play([result(10, false), repaired, wake(40)], { facts: { tasks } }).tasks).toEqual([]);
   });
 
+  describe('of an endpoint with a good history in the window', () => {
+    const goodHistory = Array.from({ length: 40 }, (_, index) => result(index * 60, true));
+    const after = (events: LoggedEvent[], given: Partial<WorldFacts> = {}) =>
+      play([...goodHistory, ...events], { until: 7_200, facts: given }).tasks;
+    const failuresFrom = (seconds: number, many: number): LoggedEvent[] =>
+      Array.from({ length: many }, (_, index) => result(seconds + index * 60, false));
+
+    test('is nothing for one failure, and a task for an outage', () => {
+      expect(after([...failuresFrom(2_400, 1), result(2_460, true)])).toEqual([]);
+      expect(after(failuresFrom(2_400, 4))).toHaveLength(1);
+    });
+
+    test('begins anew with a repair: then a first failure counts again', () => {
+      const repaired = ended(2_400, 'squad.task.completed');
+      expect(after([repaired, result(2_460, false)], { tasks })).toHaveLength(1);
+    });
+  });
+
   test('does not come from events that only look like a probe', () => {
     const forged = result(10, false, { sourceId: 'somebody', severity: 'critical' });
     expect(play([forged])).toMatchObject({ when: [10], tasks: [] });
