@@ -4,6 +4,7 @@ import { eventTypes } from '../domain/events.ts';
 import { epochFor, holdFor } from '../domain/kill-switch.ts';
 import { approvalsNeeded, type Policy } from '../domain/policy.ts';
 import { refuse, type Refusal } from '../domain/refusal.ts';
+import { findWait } from '../domain/task-wait.ts';
 import { checkDispatch, type Executor, type ExecutorBinding } from '../domain/task.ts';
 import { approvalFacts } from './approvals.ts';
 import { change, recordedResult } from './change.ts';
@@ -31,7 +32,15 @@ import {
   waitingFor,
 } from './task-create.ts';
 import { tasks } from './schema/index.ts';
-import { forgetRelease, lapsedWhileParked, notParked, parkTask, stillParked } from './task-park.ts';
+import {
+  forgetRelease,
+  lapsedWhileParked,
+  notParked,
+  notWaiting,
+  parkTask,
+  stillParked,
+} from './task-park.ts';
+import { hasPlace, holdBack, readWaitFacts, toldToWait } from './task-wait.ts';
 import type { TaskRow } from './tasks.ts';
 
 /** The executor as far as it is part of what a person approves. */
@@ -43,6 +52,7 @@ export function bindingOf(
     : { agentId: agent.id, executor: agent.executor, configVersion: agent.configVersion };
 }
 
+type Facts = NonNullable<Awaited<ReturnType<typeof readWaitFacts>>>;
 type Read = NonNullable<Awaited<ReturnType<typeof readDispatch>>>;
 type Beginning = { taskId: string; opKey: string; request: DecisionRequestRow | null; actor: string };
 
@@ -52,16 +62,23 @@ type Beginning = { taskId: string; opKey: string; request: DecisionRequestRow | 
  */
 export async function beginAttempt(db: Db, input: Beginning): Promise<DispatchOutcome> {
   for (let round = 1; ; round += 1) {
-    const [read, board] = await Promise.all([readDispatch(db, input.taskId), readSwitches(db)]);
-    if (read === null) return refused(refuse('NOT_FOUND', `No task ${input.taskId}.`));
-    const outcome = await beginUnder(db, input, read, board);
+    const [read, board, facts] = await Promise.all([
+      readDispatch(db, input.taskId),
+      readSwitches(db),
+      readWaitFacts(db, input.taskId),
+    ]);
+    if (read === null || facts === null) return refused(refuse('NOT_FOUND', `No task ${input.taskId}.`));
+    const outcome = await beginUnder(db, input, { ...read, facts }, board);
     if (outcome !== null) {
       const isRefused = !outcome.dispatched && !outcome.voided && outcome.parked !== true;
       if (isRefused && input.request === null) await forgetRelease(db, input.taskId);
       return outcome;
     }
     // Was it a switch, engaged between the look at the board and the statement? Then the new board answers.
-    if (round === rounds || (await readSwitches(db)).epoch === board.epoch)
+    // Or did another task take the last place of the agent? Then this one waits.
+    const [then, now] = await Promise.all([readSwitches(db), readWaitFacts(db, input.taskId)]);
+    const lostPlace = now !== null && now.running >= now.limit;
+    if (round === rounds || (then.epoch === board.epoch && !lostPlace))
       return refused(
         refuse(
           'CONFLICT',
@@ -80,7 +97,7 @@ function refused(refusal: Refusal): DispatchRefused {
 async function beginUnder(
   db: Db,
   input: Beginning,
-  { task, approval, agent, policy, voters }: Read,
+  { task, approval, agent, policy, voters, facts }: Read & { facts: Facts },
   board: SwitchBoard,
 ): Promise<DispatchOutcome | null> {
   const usable = agent === null || agent.state === 'disabled' ? null : agent;
@@ -111,6 +128,10 @@ async function beginUnder(
   }
   if (refusal !== null || usable === null)
     return refused(refusal ?? refuse('CONFLICT', 'No agent takes this task.'));
+  const wait = findWait({ ...facts, byPerson: input.request !== null });
+  if (wait !== null)
+    return input.request === null ? holdBack(db, task, wait, input.opKey) : toldToWait(wait, false);
+  const without = facts.dependencies.filter(({ state }) => state !== 'success').map(({ id }) => id);
   const attempt = task.attempt + 1;
   const key = `${task.id}:${attempt}`;
   const epoch = epochFor(board.switches, work);
@@ -120,6 +141,7 @@ async function beginUnder(
       .update(tasks)
       .set({
         ...notParked,
+        ...notWaiting,
         state: 'running',
         attempt,
         outcomeUnknown: false,
@@ -141,6 +163,7 @@ async function beginUnder(
           ),
           sql`exists (select from agents g where g.id = ${usable.id} and g.config_version = ${usable.configVersion}::int and g.state <> 'disabled')`,
           isSameBoard(board),
+          hasPlace(usable.id),
         ),
       )
       .returning()
@@ -166,7 +189,11 @@ async function beginUnder(
       action: 'task.dispatch',
       subjectKind: 'task',
       subjectId: task.id,
-      detail: { attempt, agentId: usable.id, approvalId: task.approvalId, digest: currentDigest, epoch },
+      detail: {
+        ...{ attempt, agentId: usable.id, approvalId: task.approvalId, digest: currentDigest, epoch },
+        // What a person began it without, where it depends on something that did not succeed.
+        ...(without.length === 0 ? {} : { without }),
+      },
     },
     result: sql`jsonb_build_object('attempt', changed.attempt, 'epoch', ${epoch}::bigint)`,
   });
@@ -231,6 +258,7 @@ async function voidApproval(
       .update(tasks)
       .set({
         ...notParked,
+        ...notWaiting,
         state: 'pending-approval',
         digest: currentDigest,
         policyVersion: policy.version,

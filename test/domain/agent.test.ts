@@ -12,6 +12,10 @@ function anAgent(given: Partial<AgentCandidate> = {}): AgentCandidate {
     executor: 'command',
     configVersion: 1,
     state: 'online',
+    running: 0,
+    maxConcurrency: 2,
+    paths: {},
+    squads: {},
     ...given,
   };
 }
