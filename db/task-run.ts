@@ -2,7 +2,6 @@ import { and, eq, sql } from 'drizzle-orm';
 import { whoLapsed } from '../domain/approver.ts';
 import { eventTypes } from '../domain/events.ts';
 import { epochFor, holdFor } from '../domain/kill-switch.ts';
-import { approvalsNeeded, type Policy } from '../domain/policy.ts';
 import { refuse, type Refusal } from '../domain/refusal.ts';
 import { findWait } from '../domain/task-wait.ts';
 import { checkDispatch, type Executor, type ExecutorBinding } from '../domain/task.ts';
@@ -21,16 +20,7 @@ import {
 } from './dispatch.ts';
 import { readDispatch } from './dispatch-facts.ts';
 import { isSameBoard, readSwitches, type SwitchBoard } from './kill-switch.ts';
-import {
-  approvalId,
-  approvalRequested,
-  type ApprovalSeed,
-  approvalSummary,
-  askedFor,
-  openApproval,
-  taskDigest,
-  waitingFor,
-} from './task-create.ts';
+import { taskDigest } from './task-create.ts';
 import { tasks } from './schema/index.ts';
 import {
   forgetRelease,
@@ -41,6 +31,7 @@ import {
   stillParked,
 } from './task-park.ts';
 import { hasPlace, holdBack, readWaitFacts, toldToWait } from './task-wait.ts';
+import { voidApproval, voidKey, type VoidResult } from './task-void.ts';
 import type { TaskRow } from './tasks.ts';
 
 /** The executor as far as it is part of what a person approves. */
@@ -214,89 +205,4 @@ async function repetition(
   if (task.state !== 'running') return null;
   const begun = await recordedResult<{ attempt: number; epoch?: number }>(db, opKey);
   return begun === null || agent === null ? null : toDispatch(task, agent, begun);
-}
-
-type VoidResult = Omit<Voided, 'dispatched' | 'voided'>;
-
-function voidKey(opKey: string): string {
-  return `${opKey}:void`;
-}
-
-function whatMoved(task: TaskRow, binding: ExecutorBinding, policy: Policy): string {
-  if (binding === null) return 'the agent that was approved is gone';
-  if (policy.version !== task.policyVersion)
-    return `the policy is now ${policy.name}, version ${policy.version}`;
-  return `the configuration of agent ${binding.agentId} is now version ${binding.configVersion}`;
-}
-
-async function voidApproval(
-  db: Db,
-  task: TaskRow,
-  now: { binding: ExecutorBinding; policy: Policy; digest: string; because: string | null },
-  opKey: string,
-): Promise<DispatchOutcome> {
-  const { binding, policy, digest: currentDigest } = now;
-  const ordinal = task.approvals + 1;
-  const newApproval = approvalId(task.id, ordinal);
-  const because = now.because ?? whatMoved(task, binding, policy);
-  const seed: ApprovalSeed = {
-    id: newApproval,
-    kind: 'task',
-    title: task.title,
-    summary: { ...approvalSummary(task, binding), moved: because, replaces: task.approvalId },
-    risk: task.risk,
-    digest: currentDigest,
-    target: task.target,
-    type: task.type,
-    policy,
-    ...askedFor(task),
-    workflowId: task.workflowId,
-  };
-  const outcome = await change<VoidResult>(db, {
-    opKey: voidKey(opKey),
-    write: db
-      .update(tasks)
-      .set({
-        ...notParked,
-        ...notWaiting,
-        state: 'pending-approval',
-        digest: currentDigest,
-        policyVersion: policy.version,
-        approvalId: newApproval,
-        approvals: ordinal,
-        updatedAt: sql`now()`,
-      })
-      .where(and(eq(tasks.id, task.id), eq(tasks.state, 'pending'), eq(tasks.approvalId, task.approvalId)))
-      .returning()
-      .getSQL(),
-    also: [
-      sql`update approvals set state = 'void', closed_because = ${because} from changed where approvals.id = ${task.approvalId}`,
-      openApproval(seed),
-    ],
-    events: [
-      {
-        type: eventTypes.approvalVoided,
-        severity: 'warning',
-        source: { type: 'squad', id: task.id },
-        payload: { taskId: task.id, approvalId: task.approvalId, newApprovalId: newApproval, because },
-        correlationId: task.id,
-      },
-      approvalRequested(seed, task.id),
-    ],
-    audit: {
-      actor: 'system',
-      action: 'approval.void',
-      subjectKind: 'approval',
-      subjectId: task.approvalId,
-      detail: {
-        ...{ task: task.id, because, newApprovalId: newApproval, digest: currentDigest },
-        ...{ requestedBy: seed.requestedBy, required: approvalsNeeded(policy.rule) },
-      },
-    },
-    result: sql`jsonb_build_object('approvalId', changed.approval_id, 'because', ${because}::text)
-                || ${JSON.stringify(waitingFor(policy))}::text::jsonb`,
-  });
-  if (outcome.status === 'unchanged')
-    return refused(refuse('CONFLICT', 'The task changed; look at it again.'));
-  return { dispatched: false, voided: true, ...outcome.result };
 }

@@ -81,13 +81,17 @@ const preference: Record<AgentState, number> = {
   disabled: 5,
 };
 
+function roleInSquad({ squads }: AgentCandidate, { squad = null }: Wanted): TaskRole | null {
+  return squad === null ? null : (squads[squad] ?? null);
+}
+
 function standingFor(agent: AgentCandidate, task: Wanted): AgentStanding {
   const path = agent.paths[task.type] ?? 0;
   return {
     agentId: agent.id,
     name: agent.name,
     state: agent.state,
-    inSquad: task.squad != null && agent.squads[task.squad] !== undefined,
+    inSquad: roleInSquad(agent, task) !== null,
     running: agent.running,
     maxConcurrency: agent.maxConcurrency,
     path,
@@ -105,11 +109,7 @@ const load = ({ running, maxConcurrency }: AgentStanding): number => running / m
 export function rankAgents(agents: AgentCandidate[], task: Wanted): AgentStanding[] {
   return agents
     .filter((agent) => agent.state !== 'disabled' && agent.state !== 'draining' && canDo(agent, task.type))
-    .filter(
-      (agent) =>
-        agent.role === task.targetRole ||
-        (task.squad != null && agent.squads[task.squad] === task.targetRole),
-    )
+    .filter((agent) => agent.role === task.targetRole || roleInSquad(agent, task) === task.targetRole)
     .map((agent) => standingFor(agent, task))
     .sort(
       (a, b) =>

@@ -190,7 +190,7 @@ export function addSquadRoutes(app: Api, deps: ApiDeps): void {
     if (description === undefined && leader === undefined)
       throwRefusal(refuse('INVALID', 'This changes nothing; give a description or a leader.'));
     const view = await applied(c, c.req.valid('param').id, async (squad) => {
-      if (leader != null && !(await isSquadMember(db, squad.name, leader)))
+      if (typeof leader === 'string' && !(await isSquadMember(db, squad.name, leader)))
         throwRefusal(
           refuse('INVALID', `leader: ${leader} is not a member of ${squad.name}; add it first.`, { leader }),
         );

@@ -42,6 +42,7 @@ async function play(
     args: [{ taskId, run: 1 }],
   });
   return worker.runUntil(async () => {
+    await expect.poll(() => record.calls.length, { timeout: 20_000 }).toBe(1);
     await handle.executeUpdate(decideUpdate, {
       args: [{ approvalId: 'apr_1', decision: 'approve', requestId: 'dec_1' }],
       updateId: 'dec_1',
