@@ -13,7 +13,6 @@ import { registerAgent } from '../../db/agents.ts';
 import { createHook } from '../../db/hooks.ts';
 import { newId } from '../../db/ids.ts';
 import { createPrincipal } from '../../db/principals.ts';
-import { createSquad } from '../../db/squads.ts';
 import { createProbe } from '../../db/probes.ts';
 import { createRole } from '../../db/roles.ts';
 import { builtInRoles } from '../../domain/access.ts';
@@ -41,7 +40,7 @@ const operations = operationsOf(document).map(({ method, path, operation }) => (
   operation,
 }));
 /** Where the targets of the scoped role begin; each kind of object has targets of its own. */
-const scopes = ['own:*', 'probe:prb_own_*', 'agent:agt_own_*', 'api:own_*', 'squad:own-*'];
+const scopes = ['own:*', 'probe:prb_own_*', 'agent:agt_own_*', 'api:own_*'];
 
 beforeAll(async () => {
   database = await openTestDatabase();
@@ -127,15 +126,6 @@ const anAgentAim =
     ...(body === undefined ? {} : { body }),
   });
 
-const aSquadAim =
-  (body?: () => object): Make =>
-  async (side) => {
-    const name = `${word(side)}-${newId('x').replace('_', '-')}`;
-    const op = { actor: people.operator, opKey: name };
-    await createSquad(database.db, { name, description: 'd', owner: people.operator, ...op });
-    return { id: name, ...(body === undefined ? {} : { body: body() }) };
-  };
-
 const aKeyAim: Make = async (side, role) => ({
   id: (await aKey(database, side === 'own' ? holders[role].id : people.requester)).id,
 });
@@ -205,16 +195,6 @@ const aims: Record<string, Make> = {
   'POST /v1/agents/{id}/beat': async (side) => ({ id: side === 'own' ? ownAgent : strangerAgent }),
   'POST /v1/agents/{id}/enable': anAgentAim(),
   'POST /v1/agents/{id}/disable': anAgentAim(),
-  'GET /v1/squads': aSquadAim(),
-  'POST /v1/squads': async (side) => ({
-    id: '',
-    body: { name: `${word(side)}-${newId('x').replace('_', '-')}`, description: 'd' },
-  }),
-  'GET /v1/squads/{id}': aSquadAim(),
-  'PATCH /v1/squads/{id}': aSquadAim(() => ({ description: 'other' })),
-  'DELETE /v1/squads/{id}': aSquadAim(),
-  'POST /v1/squads/{id}/members': aSquadAim(() => ({ agentId: ownAgent, role: 'DreamOps' })),
-  'POST /v1/squads/{id}/members/remove': aSquadAim(() => ({ agentId: ownAgent })),
   'POST /v1/hooks/{id}/events': async () => {
     const id = newId('hok');
     await createHook(database.db, {
