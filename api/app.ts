@@ -19,6 +19,7 @@ import { joinTrace } from './middleware/trace.ts';
 import { throwRefusal } from './problems.ts';
 import { addAccessRoutes } from './routes/access.ts';
 import { addAgentRoutes } from './routes/agents.ts';
+import { addSquadRoutes } from './routes/squads.ts';
 import { addAuditExportRoute } from './routes/audit-export.ts';
 import { addAuditRoutes } from './routes/audit.ts';
 import { addApprovalChangeRoutes } from './routes/approval-changes.ts';
@@ -124,6 +125,7 @@ export function createApp(deps: ApiDeps): Api {
   addHaloRoutes(app, deps);
   addProbeRoutes(app, deps);
   addAgentRoutes(app, deps);
+  addSquadRoutes(app, deps);
   addChannelRoutes(app, deps);
   addWormholeTrialRoutes(app, deps);
   addWormholeRoutes(app, deps);

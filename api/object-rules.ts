@@ -91,9 +91,18 @@ export const objectRules = {
   'GET /v1/agents': 'filtered',
   'GET /v1/agents/{id}': 'in-scope',
   'PATCH /v1/agents/{id}': 'in-scope',
+  'PUT /v1/agents/{id}/limit': 'in-scope',
   'POST /v1/agents/{id}/beat': 'own-agent',
   'POST /v1/agents/{id}/enable': 'in-scope',
   'POST /v1/agents/{id}/disable': 'in-scope',
+
+  'GET /v1/squads': 'none',
+  'POST /v1/squads': 'none',
+  'GET /v1/squads/{id}': 'none',
+  'PATCH /v1/squads/{id}': 'none',
+  'DELETE /v1/squads/{id}': 'none',
+  'POST /v1/squads/{id}/members': 'none',
+  'POST /v1/squads/{id}/members/remove': 'none',
 
   'GET /v1/principals': 'none',
   'POST /v1/principals': 'none',

@@ -61,6 +61,11 @@ export const root: CommandDef = defineCommand({
       'Stored requests that watch an endpoint',
       async () => (await import('./commands/probe.ts')).probeCommands,
     ),
+    squad: group(
+      'squad',
+      'Agents that work together, and how loaded they are',
+      async () => (await import('./commands/squad.ts')).squadCommands,
+    ),
     agent: group(
       'agent',
       'Who carries tasks out',

@@ -4,7 +4,7 @@ import type { CycleMode, CycleState } from '../domain/halo.ts';
 import type { SwitchLevel, SwitchState } from '../domain/kill-switch.ts';
 import type { Approvers, PolicyMatch, PolicyRule } from '../domain/policy.ts';
 import type { BackTested, BackTestTotals } from '../domain/policy-backtest.ts';
-import type { DispatchMode, Risk, TaskState } from '../domain/task.ts';
+import type { DispatchMode, Risk, TaskPriority, TaskState } from '../domain/task.ts';
 
 /** The parts of the API's answers that this program reads. */
 export type Link = { workflowId: string; runId: string | null; url: string };
@@ -127,6 +127,14 @@ export type Task = {
   approvalId: string;
   outcomeUnknown: boolean;
   progress: { fraction: number; message: string } | null;
+  squad: string | null;
+  priority: TaskPriority;
+  score: number;
+  dependsOn: string[];
+  parentId: string | null;
+  notBefore: string | null;
+  dueAt: string | null;
+  waitsFor: string | null;
   error: string | null;
   createdAt: string;
   updatedAt: string;
@@ -135,6 +143,8 @@ export type Task = {
 export type TaskWhole = Task & { payload: unknown; evidence: string[]; result: unknown };
 export type TaskShown = {
   task: TaskWhole;
+  children: { total: number; done: number; ended: number; share: number | null };
+  choice: { because: string } | null;
   approval: {
     id: string;
     state: ApprovalState;
@@ -237,6 +247,22 @@ export type Notification = {
   temporal: Link;
 };
 
+export type Squad = {
+  name: string;
+  description: string;
+  leader: string | null;
+  members: {
+    agentId: string;
+    name: string;
+    role: string;
+    state: AgentState;
+    running: number;
+    maxConcurrency: number;
+    successShare: number | null;
+  }[];
+  load: { running: number; places: number; openTasks: number };
+  successShare: number | null;
+};
 export type Agent = {
   id: string;
   name: string;
@@ -244,6 +270,7 @@ export type Agent = {
   capabilities: string[];
   executor: string;
   configVersion: number;
+  maxConcurrency: number;
   state: AgentState;
   lastSeenAt: string | null;
 };

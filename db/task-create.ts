@@ -1,4 +1,5 @@
 import { sql, type SQL } from 'drizzle-orm';
+import type { AgentChoice } from '../domain/agent.ts';
 import type { ApprovalKind, Waiting } from '../domain/approval.ts';
 import { approvedContent, type TaskContent } from '../domain/approved-content.ts';
 import { describeApprovers } from '../domain/approver.ts';
@@ -8,7 +9,14 @@ import { canonical, type JsonObject } from '../domain/json.ts';
 import { taskWorkflowId } from '../domain/names.ts';
 import { anyone, approvalsNeeded, type Policy } from '../domain/policy.ts';
 import type { Refusal } from '../domain/refusal.ts';
-import type { DispatchMode, ExecutorBinding, Risk, TaskOrigin, TaskRole } from '../domain/task.ts';
+import type {
+  DispatchMode,
+  ExecutorBinding,
+  Risk,
+  TaskOrigin,
+  TaskPriority,
+  TaskRole,
+} from '../domain/task.ts';
 import { change, type ChangeOutcome, fromNow, recordedResult } from './change.ts';
 import type { Db } from './client.ts';
 import { derivedId, digest } from './ids.ts';
@@ -37,6 +45,14 @@ export type NewTask = {
   /** Empty: as long as the policy gives. */
   expiresInMs: number | null;
   binding: ExecutorBinding;
+  /** Why the agent of the binding. */
+  agentChoice?: AgentChoice | null;
+  priority?: TaskPriority;
+  squad?: string | null;
+  dependsOn?: string[];
+  parentId?: string | null;
+  notBefore?: Date | null;
+  dueAt?: Date | null;
 };
 
 export type CreatedTask = { id: string; workflowId: string; run: number; state: TaskRow['state'] };

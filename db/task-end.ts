@@ -18,6 +18,7 @@ import {
   openApproval,
   waitingFor,
 } from './task-create.ts';
+import { movePath } from './task-paths.ts';
 import { getTask, type TaskRow } from './tasks.ts';
 
 export type AttemptEnd = {
@@ -53,6 +54,7 @@ export async function finishAttempt(db: Db, input: AttemptEnd): Promise<{ state:
       sql`
         insert into task_logs (task_id, attempt, level, message)
         select changed.id, ${input.attempt}::int, ${result.ok ? 'info' : 'error'}, ${result.summary} from changed`,
+      movePath(result.ok),
     ],
     events: [
       {

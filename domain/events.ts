@@ -50,6 +50,7 @@ export const eventTypes = {
   killSwitchReleased: 'kill-switch.released',
   taskParked: 'squad.task.parked',
   taskReleased: 'squad.task.released',
+  taskWaiting: 'squad.task.waiting',
   agentRegistered: 'agent.capability',
   agentStatus: 'agent.status',
   probeCreated: 'api.probe.created',

@@ -38,6 +38,7 @@ import { createHandlers } from './handlers.ts';
 import { startRelay } from './relay.ts';
 import { createRuns } from './runs.ts';
 import { ensureAuditAnchors, ensureRetention } from './schedules.ts';
+import { wakeWaitingTasks } from './task-waits.ts';
 
 export type WorkersDeps = {
   database: Database;
@@ -162,6 +163,7 @@ export async function startWorkers(
   await ensureRetention(deps.client);
   const relay = startRelay({ database, runs, log: logger });
   const killSwitch = enforceKillSwitch({ database, runs, log: logger });
+  const taskWaits = wakeWaitingTasks({ database, runs, log: logger });
   const deadLetters = watchDeadLetters({
     database,
     limits: {
@@ -175,7 +177,7 @@ export async function startWorkers(
   return {
     ended,
     async stop() {
-      await Promise.all([relay.stop(), killSwitch.stop(), deadLetters.stop()]);
+      await Promise.all([relay.stop(), killSwitch.stop(), taskWaits.stop(), deadLetters.stop()]);
       for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
       await ended;
     },

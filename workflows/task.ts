@@ -157,7 +157,8 @@ export async function task(input: TaskInput): Promise<TaskRunState> {
       const { refused, message, details } = outcome;
       if (asked !== undefined) asked.answer = { accepted: false, ...refuse(refused, message, details) };
       if (asked === undefined) hold.parkedBecause = outcome.parked === true ? message : null;
-      enter('pending', hold.parkedBecause === null ? `a dispatch: ${message}` : `a release: ${message}`);
+      const told = hold.parkedBecause === null ? `a dispatch: ${message}` : `a release: ${message}`;
+      enter('pending', outcome.waits === true && asked === undefined ? message : told);
     }
   }
 

@@ -124,6 +124,7 @@ CREATE TABLE "task_paths" (
 	CONSTRAINT "task_paths_agent_id_task_type_pk" PRIMARY KEY("agent_id","task_type")
 );
 --> statement-breakpoint
+ALTER TABLE "agents" ADD COLUMN "max_concurrency" integer DEFAULT 10 NOT NULL;--> statement-breakpoint
 ALTER TABLE "halo_cycles" ADD COLUMN "analyses" jsonb DEFAULT '[]'::jsonb NOT NULL;--> statement-breakpoint
 ALTER TABLE "halo_cycles" ADD COLUMN "insights_used" jsonb DEFAULT '[]'::jsonb NOT NULL;--> statement-breakpoint
 ALTER TABLE "halo_cycles" ADD COLUMN "learning_errors" jsonb DEFAULT '[]'::jsonb NOT NULL;--> statement-breakpoint
@@ -138,6 +139,12 @@ ALTER TABLE "tasks" ADD COLUMN "due_at" timestamp (3) with time zone;--> stateme
 ALTER TABLE "tasks" ADD COLUMN "blast_radius" integer DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE "tasks" ADD COLUMN "superseded_by" text;--> statement-breakpoint
 ALTER TABLE "tasks" ADD COLUMN "superseded_because" text;--> statement-breakpoint
+ALTER TABLE "tasks" ADD COLUMN "waits_since" timestamp (3) with time zone;--> statement-breakpoint
+ALTER TABLE "tasks" ADD COLUMN "waits_on" text;--> statement-breakpoint
+ALTER TABLE "tasks" ADD COLUMN "waits_for" text;--> statement-breakpoint
+ALTER TABLE "tasks" ADD COLUMN "woken_at" timestamp (3) with time zone;--> statement-breakpoint
+ALTER TABLE "tasks" ADD COLUMN "wakes" integer DEFAULT 0 NOT NULL;--> statement-breakpoint
+ALTER TABLE "tasks" ADD COLUMN "agent_choice" jsonb;--> statement-breakpoint
 ALTER TABLE "memory_history" ADD CONSTRAINT "memory_history_entity_memory_records_entity_fk" FOREIGN KEY ("entity") REFERENCES "public"."memory_records"("entity") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "memory_traits" ADD CONSTRAINT "memory_traits_entity_memory_records_entity_fk" FOREIGN KEY ("entity") REFERENCES "public"."memory_records"("entity") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "repairs" ADD CONSTRAINT "repairs_task_id_tasks_id_fk" FOREIGN KEY ("task_id") REFERENCES "public"."tasks"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
@@ -155,4 +162,8 @@ CREATE INDEX "memory_records_by_kind" ON "memory_records" USING btree ("kind","e
 CREATE INDEX "memory_traits_by_value" ON "memory_traits" USING btree ("trait","value");--> statement-breakpoint
 CREATE INDEX "repairs_watching" ON "repairs" USING btree ("repaired_at") WHERE state = 'watching';--> statement-breakpoint
 CREATE INDEX "repairs_by_action" ON "repairs" USING btree ("action","target_class","repaired_at");--> statement-breakpoint
-CREATE INDEX "squads_of_agent" ON "squad_members" USING btree ("agent_id");
+CREATE INDEX "squads_of_agent" ON "squad_members" USING btree ("agent_id");--> statement-breakpoint
+CREATE INDEX "tasks_waiting" ON "tasks" USING btree ("agent_id","waits_since") WHERE waits_since is not null and state = 'pending';--> statement-breakpoint
+CREATE INDEX "tasks_running" ON "tasks" USING btree ("agent_id") WHERE state = 'running';--> statement-breakpoint
+CREATE INDEX "tasks_of_parent" ON "tasks" USING btree ("parent_id") WHERE parent_id is not null;--> statement-breakpoint
+CREATE INDEX "tasks_of_squad" ON "tasks" USING btree ("squad") WHERE squad is not null;

@@ -38,3 +38,19 @@ END $$;
 --> statement-breakpoint
 CREATE TRIGGER probes_depend_in_no_circle BEFORE UPDATE OF depends_on ON probes
   FOR EACH ROW WHEN (NEW.depends_on IS DISTINCT FROM OLD.depends_on) EXECUTE FUNCTION refuse_probe_circle();
+--> statement-breakpoint
+-- squads: whether an agent has a place for one more task, asked in the statement that begins it. The lock is held to the
+-- end of that statement, so that two tasks never get one place; the lock of the kill switch always comes first.
+CREATE FUNCTION agent_has_place(agent text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = public, pg_temp AS $$
+BEGIN
+  PERFORM kill_switch_epoch();
+  PERFORM pg_advisory_xact_lock(hashtext('dreamnet.agent_place'), hashtext(agent));
+  RETURN (SELECT count(*) FROM tasks WHERE agent_id = agent AND state = 'running' AND NOT outcome_unknown)
+       < (SELECT max_concurrency FROM agents WHERE id = agent);
+END $$;
+--> statement-breakpoint
+-- squads: the figures of domain/agent.ts and domain/task-path.ts
+ALTER TABLE agents ADD CONSTRAINT agents_max_concurrency CHECK (max_concurrency BETWEEN 1 AND 1000);
+--> statement-breakpoint
+ALTER TABLE task_paths ADD CONSTRAINT task_paths_strength CHECK (strength BETWEEN 0 AND 1);

@@ -1,5 +1,5 @@
 import { boolean, index, integer, jsonb, pgTable, text } from 'drizzle-orm/pg-core';
-import { agentStates, type ExecutorConfig } from '../../domain/agent.ts';
+import { agentStates, defaultMaxConcurrency, type ExecutorConfig } from '../../domain/agent.ts';
 import { analyzers, issueSeverities, type WeakPoint } from '../../domain/analyzers/issue.ts';
 import { type Analysis, cycleModes, cycleStates } from '../../domain/halo.ts';
 import type { IncidentSummary, LeftOut } from '../../domain/plan.ts';
@@ -26,6 +26,8 @@ export const agents = pgTable('agents', {
   owner: text('owner')
     .notNull()
     .references(() => principals.id),
+  /** How many tasks it runs at once; more wait for a place. */
+  maxConcurrency: integer('max_concurrency').notNull().default(defaultMaxConcurrency),
   lastSeenAt: instant('last_seen_at'),
   createdAt: instant('created_at').notNull().defaultNow(),
   updatedAt: instant('updated_at').notNull().defaultNow(),

@@ -82,9 +82,18 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'GET /v1/agents': readers,
   'GET /v1/agents/{id}': readers,
   'PATCH /v1/agents/{id}': ['admin'],
+  'PUT /v1/agents/{id}/limit': ['admin'],
   'POST /v1/agents/{id}/beat': ['agent'],
   'POST /v1/agents/{id}/enable': ['admin'],
   'POST /v1/agents/{id}/disable': ['admin'],
+
+  'GET /v1/squads': readers,
+  'POST /v1/squads': workers,
+  'GET /v1/squads/{id}': readers,
+  'PATCH /v1/squads/{id}': workers,
+  'DELETE /v1/squads/{id}': workers,
+  'POST /v1/squads/{id}/members': workers,
+  'POST /v1/squads/{id}/members/remove': workers,
 
   'GET /v1/hooks': readers,
   'POST /v1/hooks': ['admin'],

@@ -195,6 +195,7 @@ const aims: Record<string, Make> = {
   'GET /v1/agents': anAgentAim(),
   'GET /v1/agents/{id}': anAgentAim(),
   'PATCH /v1/agents/{id}': anAgentAim({ config: { taskQueue: 'other' }, expectedVersion: 1 }),
+  'PUT /v1/agents/{id}/limit': anAgentAim({ maxConcurrency: 3 }),
   'POST /v1/agents/{id}/beat': async (side) => ({ id: side === 'own' ? ownAgent : strangerAgent }),
   'POST /v1/agents/{id}/enable': anAgentAim(),
   'POST /v1/agents/{id}/disable': anAgentAim(),

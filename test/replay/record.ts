@@ -80,6 +80,17 @@ function waitFor(handle: WorkflowHandle, approvalId: string): Promise<void> {
   return waitUntil(handle, (state) => state.approvalId === approvalId);
 }
 
+/** An approved task waits; it is told once in vain, and then in time. */
+function waitingScenario(because: string): Scenario {
+  return taskScenario({ dispatchMode: 'auto', waits: [because, `${because}, still`] }, async (handle) => {
+    await handle.executeUpdate(decideUpdate, { args: [approve] });
+    await waitUntil(handle, ({ waitingFor }) => waitingFor === because);
+    await handle.signal(releaseSignal);
+    await waitUntil(handle, ({ waitingFor }) => waitingFor.endsWith('still'));
+    await handle.signal(releaseSignal);
+  });
+}
+
 /** A kill switch ends an attempt under way: the first `hold` is forged, the second is not. */
 function stoppedScenario(): Scenario {
   let isEngaged = false;
@@ -127,6 +138,22 @@ const scenarios: Record<string, Scenario> = {
   ),
   'task.reject': taskScenario({}, (handle) =>
     handle.executeUpdate(decideUpdate, { args: [{ ...approve, decision: 'reject' }] }),
+  ),
+  'task.not-before': waitingScenario('its time: not before 2026-12-01T00:00:00.000Z'),
+  'task.dependencies': waitingScenario('what it depends on to succeed: tsk_1 (running)'),
+  'task.place': waitingScenario('a place at agent keeper, which runs 1 of at most 1 tasks'),
+  'task.dependency-fails': taskScenario(
+    {
+      dispatchMode: 'auto',
+      waits: ['what it depends on to succeed: tsk_1 (running)', 'a person: tsk_1 (failed)'],
+    },
+    async (handle) => {
+      await handle.executeUpdate(decideUpdate, { args: [approve] });
+      await waitUntil(handle, ({ waitingFor }) => waitingFor.includes('(running)'));
+      await handle.signal(releaseSignal);
+      await waitUntil(handle, ({ waitingFor }) => waitingFor.includes('a person'));
+      await handle.executeUpdate(dispatchUpdate, { args: [{ requestId: 'dsp_1' }] });
+    },
   ),
   'task.expire': taskScenario({ expiresInMs: 500, clockBehindMs: 300 }, undefined),
   'task.retry': taskScenario({ state: 'pending' }, undefined, 2),

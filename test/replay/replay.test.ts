@@ -39,6 +39,7 @@ describe('recorded histories', () => {
     ...['approve', 'reject', 'expire', 'retry', 'signal', 'cancel', 'outcome-unknown'],
     ...['edit', 'remind', 'remind-expire', 'guidance'],
     ...['parked', 'stopped'],
+    ...['dependencies', 'dependency-fails', 'not-before', 'place'],
   ])('the %s branch of the task has one', (scenario) => {
     expect(histories).toContainEqual(expect.stringMatching(`^task\\.${scenario}\\.v\\d+\\.json$`));
   });

@@ -24,6 +24,8 @@ type Script = {
   escalateAfterMs?: number;
   /** So many times the beginning of an attempt is held by a kill switch. */
   parked?: number;
+  /** What the beginning of an attempt waits for, once each: its time, what it depends on, a place. */
+  waits?: string[];
   /** So many dispatches by hand are refused by it. */
   heldByHand?: number;
   /** What the record says to a `hold` signal; by default no switch stands against the attempt. */
@@ -50,7 +52,12 @@ export function fakeRecord(taskQueue: string, script: Script = {}) {
   let heldByHand = script.heldByHand ?? 0;
   const note = (activity: string, input: unknown): void => void calls.push({ activity, input });
 
+  const waits = [...(script.waits ?? [])];
+
   function begin(taskId: string): DispatchOutcome {
+    const because = waits.shift();
+    if (because !== undefined)
+      return { dispatched: false, voided: false, parked: true, waits: true, ...refuse('CONFLICT', because) };
     if (parked > 0) {
       parked -= 1;
       return { dispatched: false, voided: false, parked: true, ...refuse('CONFLICT', 'held by all') };
