@@ -9,6 +9,7 @@ import {
   settleAccepted,
 } from '../db/decision-requests.ts';
 import { deleteEndedDeliveries } from '../db/deliveries.ts';
+import { ageMemory, pruneMarks } from '../db/memory.ts';
 import { recordFailed } from '../db/notification-end.ts';
 import {
   deleteEndedNotifications,
@@ -162,6 +163,8 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
     await deleteEndedDeliveries(deps.database.log, deliveryDays, 10_000);
     await deleteEndedReplays(deps.database.log, replayDays, 10_000);
     await deleteAllOldResults(db);
+    await ageMemory(deps.database.log, 10_000);
+    await pruneMarks(deps.database.log, 10_000);
   }
 
   return repeat(everyMs, round, warn);
