@@ -75,7 +75,7 @@ export const importInput = z.strictObject({
 /** The records of an import; trait strings among them are read. */
 export function readRecords(records: z.infer<typeof importInput>['records']): MemoryGenes[] {
   return records.map((record, index) => {
-    if (typeof record !== 'string') return { ...record, traits: record.traits as Record<string, number> };
+    if (typeof record !== 'string') return record;
     const genes = parseDna(record);
     if (isRefusal(genes)) throwRefusal({ ...genes, message: `records.${index}: ${genes.message}` });
     return genes;

@@ -5,7 +5,7 @@ import { appendEvents } from '../../db/events.ts';
 import { ageMemory, countMoves, pruneMarks } from '../../db/memory.ts';
 import { listenForEvents } from '../../db/wakeups.ts';
 import type { Delivery } from '../../domain/delivery.ts';
-import { type LoggedEvent } from '../../domain/events.ts';
+import type { LoggedEvent } from '../../domain/events.ts';
 import { keptPerDay, type Move, movesOf } from '../../domain/memory.ts';
 import { aSubscription, consumersOf } from '../support/consumers.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
@@ -89,6 +89,7 @@ describe('a batch of events', () => {
     // Another holds the last thing the statement needs: it has marked its events by then, and dies there.
     await count(failed(id));
     const holder = await database.root.reserve();
+    // eslint-disable-next-line no-restricted-syntax -- plays another client that holds a row
     await holder`begin`;
     await holder`select from memory_traits where entity = ${`endpoint:${id}`} for update`;
     const ended = count(...events).then(
