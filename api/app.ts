@@ -46,6 +46,8 @@ import { addHaloRoutes } from './routes/halo.ts';
 import { addHookDoor } from './routes/hook-door.ts';
 import { addHookRoutes } from './routes/hooks.ts';
 import { addKillSwitchRoutes } from './routes/kill-switch.ts';
+import { addMemoryRoutes } from './routes/memory.ts';
+import { addMemoryTransferRoutes } from './routes/memory-transfer.ts';
 import { addMetricsRoute } from './routes/metrics.ts';
 import { addPolicyBackTestRoute } from './routes/policy-backtest.ts';
 import { addPolicyRoutes } from './routes/policies.ts';
@@ -123,6 +125,9 @@ export function createApp(deps: ApiDeps): Api {
   addPolicyRoutes(app, deps);
   addKillSwitchRoutes(app, deps);
   addHaloRoutes(app, deps);
+  // Before the routes of one record, which would take `export` for an entity.
+  addMemoryTransferRoutes(app, deps);
+  addMemoryRoutes(app, deps);
   addProbeRoutes(app, deps);
   addAgentRoutes(app, deps);
   addSquadRoutes(app, deps);

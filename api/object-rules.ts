@@ -79,6 +79,14 @@ export const objectRules = {
   'POST /v1/halo/pause': 'none',
   'POST /v1/halo/resume': 'none',
 
+  'GET /v1/memory': 'none',
+  'GET /v1/memory/export': 'none',
+  'POST /v1/memory/import': 'none',
+  'GET /v1/memory/{entity}': 'none',
+  'PUT /v1/memory/{entity}/tags': 'none',
+  'POST /v1/memory/{entity}/inherit': 'none',
+  'DELETE /v1/memory/{entity}': 'none',
+
   'POST /v1/probes': 'whole',
   'GET /v1/probes': 'filtered',
   'GET /v1/probes/{id}': 'in-scope',

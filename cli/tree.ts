@@ -56,6 +56,11 @@ export const root: CommandDef = defineCommand({
       'The loop that looks for weak points',
       async () => (await import('./commands/halo.ts')).haloCommands,
     ),
+    memory: group(
+      'memory',
+      'What is remembered of agents, squads, endpoints and spores',
+      async () => (await import('./commands/memory.ts')).memoryCommands,
+    ),
     probe: group(
       'probe',
       'Stored requests that watch an endpoint',

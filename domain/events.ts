@@ -93,6 +93,13 @@ export const eventTypes = {
   clusterChanged: 'bus.cluster.changed',
 } as const;
 
+/** What spores and grafts say: settled before they are, so that who listens and who speaks use one name (trap D8). */
+export const sporeEventTypes = {
+  graftInstalled: 'graft.installed',
+  graftInstallFailed: 'graft.install.failed',
+  sporeDeployed: 'spore.deployed',
+} as const;
+
 /** Delivery order follows importance unless the producer says otherwise (K2). */
 export function defaultPriority(severity: Severity): Priority {
   const bySeverity = { info: 'normal', warning: 'normal', error: 'high', critical: 'critical' } as const;

@@ -1,12 +1,14 @@
 import type { Client } from '@temporalio/client';
 import type { Logger } from '@temporalio/worker';
 import { type EventHandlers, Unavailable } from '../activities/event-handlers.ts';
+import { createMemoryHandler } from '../activities/memory.ts';
 import { createSignalHandler } from '../activities/signal-handler.ts';
 import { createWormholesHandler } from '../activities/wormholes.ts';
 import { createWebhookHandler } from '../activities/webhook-handler.ts';
 import type { Database } from '../db/client.ts';
 import type { SecretBox } from '../db/sealed.ts';
 import { type EventHandler, nothingFailed } from '../domain/delivery.ts';
+import { memorySubscription } from '../domain/memory.ts';
 import { haloSubscription, notifySubscription, wormholesSubscription } from '../domain/subscription.ts';
 import { createNotifyHandler } from './notify.ts';
 import type { Runs } from './runs.ts';
@@ -28,6 +30,7 @@ export function createHandlers(deps: HandlerDeps): EventHandlers {
     [haloSubscription.handler]: createHaloHandler(deps),
     [notifySubscription.handler]: createNotifyHandler(deps),
     [wormholesSubscription.handler]: createWormholesHandler(deps),
+    [memorySubscription.handler]: createMemoryHandler(deps),
     webhook: createWebhookHandler(deps),
     signal: createSignalHandler(deps),
   };

@@ -9,6 +9,7 @@ import {
   settleAccepted,
 } from '../db/decision-requests.ts';
 import { deleteEndedDeliveries } from '../db/deliveries.ts';
+import { ageMemory, pruneMarks } from '../db/memory.ts';
 import { recordFailed } from '../db/notification-end.ts';
 import {
   deleteEndedNotifications,
@@ -164,6 +165,8 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
     await deleteEndedReplays(deps.database.log, replayDays, 10_000);
     await deleteEndedRedrives(db, redriveDays, 100);
     await deleteAllOldResults(db);
+    await ageMemory(deps.database.log, 10_000);
+    await pruneMarks(deps.database.log, 10_000);
   }
 
   return repeat(everyMs, round, warn);

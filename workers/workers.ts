@@ -28,6 +28,7 @@ import { ensureWormholePresets } from '../db/wormholes.ts';
 import { listenForEvents } from '../db/wakeups.ts';
 import type { WorkerConfig } from '../domain/config.ts';
 import { compileFilter } from '../domain/event-filter.ts';
+import { memorySubscription } from '../domain/memory.ts';
 import { taskQueues } from '../domain/names.ts';
 import { haloSubscription, notifySubscription, wormholesSubscription } from '../domain/subscription.ts';
 import { workflowBundle } from './bundle.ts';
@@ -69,6 +70,7 @@ export async function startWorkers(
   await ensureSubscription(database.log, haloSubscription);
   await ensureSubscription(database.log, notifySubscription);
   await ensureSubscription(database.log, wormholesSubscription);
+  await ensureSubscription(database.log, memorySubscription);
   await ensureWormholePresets(database.db);
 
   const runs = createRuns(deps.client);

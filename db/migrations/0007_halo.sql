@@ -51,8 +51,7 @@ CREATE TABLE "memory_records" (
 	"tags" jsonb DEFAULT '[]'::jsonb NOT NULL,
 	"parent" text,
 	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
-	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
-	"decayed_at" timestamp (3) with time zone DEFAULT now() NOT NULL
+	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "memory_traits" (

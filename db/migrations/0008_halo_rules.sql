@@ -54,3 +54,25 @@ END $$;
 ALTER TABLE agents ADD CONSTRAINT agents_max_concurrency CHECK (max_concurrency BETWEEN 1 AND 1000);
 --> statement-breakpoint
 ALTER TABLE task_paths ADD CONSTRAINT task_paths_strength CHECK (strength BETWEEN 0 AND 1);
+--> statement-breakpoint
+-- memory: moves of a trait one after the other, each clamped to 0..1, folded into one step {add, low, high}: whatever
+-- batches they come in, the value is the same.
+CREATE FUNCTION memory_step(step double precision[], delta double precision) RETURNS double precision[]
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+  SELECT ARRAY[step[1] + delta, least(1, greatest(0, step[2] + delta)), least(1, greatest(0, step[3] + delta))]
+$$;
+--> statement-breakpoint
+CREATE AGGREGATE memory_fold(double precision) (sfunc = memory_step, stype = double precision[], initcond = '{0,0,1}');
+--> statement-breakpoint
+CREATE FUNCTION memory_apply(value double precision, step double precision[]) RETURNS double precision
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+  SELECT least(step[3], greatest(step[2], value + step[1]))
+$$;
+--> statement-breakpoint
+-- memory: a value of some moment as it is now. Twice over parts of a time is the same as once over the whole.
+CREATE FUNCTION memory_aged(value double precision, since timestamptz, kept_per_day double precision) RETURNS double precision
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $$
+  SELECT 0.5 + (value - 0.5) * power(kept_per_day, greatest(0, extract(epoch FROM now() - since)::double precision) / 86400)
+$$;
+--> statement-breakpoint
+ALTER TABLE memory_traits ADD CONSTRAINT memory_traits_within CHECK (value >= 0 AND value <= 1);

@@ -13,7 +13,6 @@ export const memoryRecords = pgTable(
     parent: text('parent'),
     createdAt: instant('created_at').notNull().defaultNow(),
     updatedAt: instant('updated_at').notNull().defaultNow(),
-    decayedAt: instant('decayed_at').notNull().defaultNow(),
   },
   (table) => [index('memory_records_by_kind').on(table.kind, table.entity)],
 );
@@ -27,6 +26,7 @@ export const memoryTraits = pgTable(
       .references(() => memoryRecords.entity, { onDelete: 'cascade' }),
     trait: text('trait').notNull(),
     value: doublePrecision('value').notNull(),
+    /** The moment the value is of: what moves or ages it first brings it from here to now. */
     updatedAt: instant('updated_at').notNull().defaultNow(),
   },
   (table) => [

@@ -70,6 +70,14 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'POST /v1/halo/pause': workers,
   'POST /v1/halo/resume': workers,
 
+  'GET /v1/memory': readers,
+  'GET /v1/memory/export': readers,
+  'POST /v1/memory/import': workers,
+  'GET /v1/memory/{entity}': readers,
+  'PUT /v1/memory/{entity}/tags': workers,
+  'POST /v1/memory/{entity}/inherit': workers,
+  'DELETE /v1/memory/{entity}': workers,
+
   'POST /v1/probes': workers,
   'GET /v1/probes': readers,
   'GET /v1/probes/{id}': readers,
