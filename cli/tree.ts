@@ -56,6 +56,11 @@ export const root: CommandDef = defineCommand({
       'The loop that looks for weak points',
       async () => (await import('./commands/halo.ts')).haloCommands,
     ),
+    autonomy: group(
+      'autonomy',
+      'What HALO may do without a question each time',
+      async () => (await import('./commands/autonomy.ts')).autonomyCommands,
+    ),
     probe: group(
       'probe',
       'Stored requests that watch an endpoint',
