@@ -31,7 +31,7 @@ export function pairOf(action: string, targetClass: string): string {
 }
 
 /** What failed a verification is a repair without effect or with a bad one; what recovered anyway proves nothing. */
-export function countsAs(verdict: Verdict): 'helped' | 'failed' | 'nothing' {
+function countsAs(verdict: Verdict): 'helped' | 'failed' | 'nothing' {
   if (verdict === 'recovered-by-action') return 'helped';
   return verdict === 'recovered-anyway' ? 'nothing' : 'failed';
 }

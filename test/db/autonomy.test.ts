@@ -47,7 +47,7 @@ async function aGrant(given: { by?: string; expiresInMs?: number } = {}): Promis
 }
 
 const propose = (type: string, given: Partial<NewTask> = {}) =>
-  proposeHalo(database, aHaloTask(database, people, agent, { type, ...given }));
+  proposeHalo(database, aHaloTask(people, agent, { type, ...given }));
 const withdraw = (action: string) =>
   withdrawAutonomy(database.db, {
     ...{ action, targetClass: 'probe', reason: 'enough', person: human(people.operator), opKey: newId('op') },

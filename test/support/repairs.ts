@@ -32,12 +32,7 @@ export async function results(database: TestDatabase, probeId: string, course: s
 }
 
 /** A task as HALO proposes it. */
-export function aHaloTask(
-  database: TestDatabase,
-  people: People,
-  agentId: string,
-  given: Partial<NewTask> = {},
-): NewTask {
+export function aHaloTask(people: People, agentId: string, given: Partial<NewTask> = {}): NewTask {
   return aNewTask(people, { origin: 'halo', originId: newId('cyc'), binding: bindingTo(agentId), ...given });
 }
 
