@@ -13,6 +13,7 @@ import {
   recordLeftOut,
 } from '../db/halo.ts';
 import { derivedId } from '../db/ids.ts';
+import { grantStanding } from '../db/standing-approval.ts';
 import { type CreatedTask, createTask } from '../db/task-create.ts';
 import { attachEvidence } from '../db/task-fold.ts';
 import { chooseAgent } from '../domain/agent.ts';
@@ -93,9 +94,10 @@ export function createHaloActivities({ database, limits }: { database: Database;
           { key: `halo.propose:${input.cycleId}:${weakPointId}`, actor: 'halo' },
         );
         const { title, target, severity } = proposal;
-        if (outcome.status === 'changed' || outcome.status === 'repeated')
-          created.push({ ...outcome.result, title, target, severity });
-        else await attachEvidence(db, { ...proposal, cycleId: input.cycleId });
+        if (outcome.status === 'changed' || outcome.status === 'repeated') {
+          const standing = await grantStanding(db, outcome.result.id);
+          created.push({ ...outcome.result, ...standing, title, target, severity });
+        } else await attachEvidence(db, { ...proposal, cycleId: input.cycleId });
         if (outcome.status === 'held') leftOut.push({ title, target, because: outcome.refusal.message });
       }
       if (leftOut.length > 0) await recordLeftOut(db, { cycleId: input.cycleId, leftOut });

@@ -32,6 +32,7 @@ import { addNotificationRoutes } from './routes/notifications.ts';
 import { addControlRoutes } from './routes/control.ts';
 import { addDeadLetterActionRoutes } from './routes/dead-letter-actions.ts';
 import { addDeadLetterRoutes } from './routes/dead-letters.ts';
+import { addAutonomyRoutes } from './routes/autonomy.ts';
 import { addBridgeRoutes } from './routes/bridge.ts';
 import { addBroadcastRoute } from './routes/broadcasts.ts';
 import { addBulkDecisionRoute } from './routes/bulk-decisions.ts';
@@ -53,6 +54,7 @@ import { addPolicyBackTestRoute } from './routes/policy-backtest.ts';
 import { addPolicyRoutes } from './routes/policies.ts';
 import { addProbeRoutes } from './routes/probes.ts';
 import { addRetentionRoutes } from './routes/retention.ts';
+import { addRepairRoutes } from './routes/repairs.ts';
 import { addRedriveRoutes } from './routes/redrives.ts';
 import { addSecurityRoutes } from './routes/security.ts';
 import { addSubscriptionActionRoutes } from './routes/subscription-actions.ts';
@@ -128,6 +130,8 @@ export function createApp(deps: ApiDeps): Api {
   // Before the routes of one record, which would take `export` for an entity.
   addMemoryTransferRoutes(app, deps);
   addMemoryRoutes(app, deps);
+  addRepairRoutes(app, deps);
+  addAutonomyRoutes(app, deps);
   addProbeRoutes(app, deps);
   addAgentRoutes(app, deps);
   addSquadRoutes(app, deps);

@@ -10,6 +10,7 @@ import type { ApiDeps } from './context.ts';
 import type { Judge } from './inbox-judge.ts';
 import { instant } from './schemas.ts';
 
+const verdictCounts = z.object({ helped: z.number().int(), didNotHelp: z.number().int() });
 const results = z.object({
   succeeded: z.number(),
   failed: z.number(),
@@ -34,7 +35,11 @@ export const inboxItem = approvalSchema
     evidenceCount: z.number(),
     groupSize: z.number(),
     riskProposedLater: z.enum(risks).nullable(),
-    pastResults: z.object({ here: results, anywhere: results }),
+    pastResults: z.object({
+      here: results,
+      anywhere: results,
+      verdicts: z.object({ here: verdictCounts, anywhere: verdictCounts }),
+    }),
   })
   .openapi('InboxItem');
 export type InboxItem = z.infer<typeof inboxItem>;

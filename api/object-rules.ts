@@ -73,6 +73,10 @@ export const objectRules = {
   'POST /v1/kill-switch/release': 'none',
 
   'POST /v1/halo/cycles': 'none',
+  'GET /v1/repairs': 'none',
+  'GET /v1/autonomy': 'none',
+  'POST /v1/autonomy/{action}/{class}/grant': 'none',
+  'POST /v1/autonomy/{action}/{class}/withdraw': 'none',
   'GET /v1/halo/cycles': 'none',
   'GET /v1/halo/cycles/{id}': 'none',
   'GET /v1/halo': 'none',

@@ -61,6 +61,11 @@ export const root: CommandDef = defineCommand({
       'What is remembered of agents, squads, endpoints and spores',
       async () => (await import('./commands/memory.ts')).memoryCommands,
     ),
+    autonomy: group(
+      'autonomy',
+      'What HALO may do without a question each time',
+      async () => (await import('./commands/autonomy.ts')).autonomyCommands,
+    ),
     probe: group(
       'probe',
       'Stored requests that watch an endpoint',

@@ -58,7 +58,12 @@ export type InboxItem = Approval & {
   evidenceCount: number;
   groupSize: number;
   riskProposedLater: Risk | null;
-  pastResults: { here: Results; anywhere: Results };
+  pastResults: {
+    here: Results;
+    anywhere: Results;
+    /** APIs of earlier releases do not say. */
+    verdicts?: Record<'here' | 'anywhere', { helped: number; didNotHelp: number }>;
+  };
 };
 
 export type BulkPreview = {
@@ -306,4 +311,28 @@ export type AuditItem = {
   action: string;
   subject: { kind: string; id: string };
   outcome: 'ok' | 'refused';
+};
+
+export type Repair = {
+  taskId: string;
+  action: string;
+  target: string;
+  repairedAt: string;
+  state: string;
+  verdict: string | null;
+  because: string | null;
+};
+
+export type Autonomy = {
+  action: string;
+  targetClass: string;
+  helped: number;
+  failed: number;
+  streak: number;
+  state: string;
+  inForce: boolean;
+  version: number;
+  reason: string | null;
+  expiresAt: string | null;
+  withdrawnBecause: string | null;
 };

@@ -230,6 +230,8 @@ export async function createTask(
         requestedBy: task.requestedBy,
         required: approvalsNeeded(policy.rule),
         risk: task.risk,
+        type: task.type,
+        target: task.target,
         requestDigest: op.requestDigest ?? null,
       },
     },

@@ -20,6 +20,7 @@ import {
 } from './dispatch.ts';
 import { readDispatch } from './dispatch-facts.ts';
 import { isSameBoard, readSwitches, type SwitchBoard } from './kill-switch.ts';
+import { grantStillHolds, lapsedGrant } from './standing-approval.ts';
 import { taskDigest } from './task-create.ts';
 import { tasks } from './schema/index.ts';
 import {
@@ -113,7 +114,9 @@ async function beginUnder(
     if (task.parkedAt !== null && input.request === null) return stillParked(task);
     const lapsed = approval === null ? null : whoLapsed(approvalFacts(approval), voters);
     const because =
-      lapsed === null ? await lapsedWhileParked(db, task, approval) : `${lapsed} may no longer approve`;
+      lapsed === null
+        ? ((await lapsedGrant(db, approval)) ?? (await lapsedWhileParked(db, task, approval)))
+        : `${lapsed} may no longer approve`;
     if (refusal !== null || because !== null)
       return voidApproval(db, task, { binding, policy, digest: currentDigest, because }, input.opKey);
   }
@@ -155,6 +158,7 @@ async function beginUnder(
           sql`exists (select from agents g where g.id = ${usable.id} and g.config_version = ${usable.configVersion}::int and g.state <> 'disabled')`,
           isSameBoard(board),
           hasPlace(usable.id),
+          grantStillHolds(approval),
         ),
       )
       .returning()

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defaultGrowthLimits } from './dead-letter.ts';
+import { defaultAutonomyThreshold } from './autonomy.ts';
 import { defaultHaloLimits } from './halo.ts';
 import { refuse, type Refusal } from './refusal.ts';
 
@@ -105,6 +106,9 @@ const workerSettings = settings.extend({
     .max(1_000_000)
     .default(defaultGrowthLimits.growth),
   DREAMNET_DEAD_LETTERS_COOLDOWN_MS: milliseconds.default(defaultGrowthLimits.cooldownMs),
+  DREAMNET_AUTONOMY_STREAK: z.coerce.number().int().min(2).max(1000).default(defaultAutonomyThreshold.streak),
+  DREAMNET_AUTONOMY_SHARE: z.coerce.number().min(0.5).max(1).default(defaultAutonomyThreshold.share),
+  DREAMNET_VERDICT_GIVE_UP_HOURS: z.coerce.number().int().min(1).max(720).default(24),
 });
 
 export type ApiConfig = z.infer<typeof apiSettings>;

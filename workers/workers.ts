@@ -104,7 +104,14 @@ export async function startWorkers(
             cyclesPerHour: config.DREAMNET_HALO_CYCLES_PER_HOUR,
           },
         }),
-        ...createHaloLearningActivities({ database }),
+        ...createHaloLearningActivities({
+          database,
+          repairLimits: {
+            streak: config.DREAMNET_AUTONOMY_STREAK,
+            share: config.DREAMNET_AUTONOMY_SHARE,
+            giveUpAfterMs: config.DREAMNET_VERDICT_GIVE_UP_HOURS * 3_600_000,
+          },
+        }),
         ...createProbeActivities({ database }),
         ...createAuditActivities({
           database,
