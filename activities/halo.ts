@@ -18,7 +18,7 @@ import { type CreatedTask, createTask } from '../db/task-create.ts';
 import { attachEvidence } from '../db/task-fold.ts';
 import { chooseAgent } from '../domain/agent.ts';
 import { type AnalyzerName, type Issue, worstFirst } from '../domain/analyzers/issue.ts';
-import type { HaloLimits } from '../domain/halo.ts';
+import type { HaloLimits } from '../domain/halo-loop.ts';
 import type { LeftOut, Proposal } from '../domain/plan.ts';
 import type { Refusal } from '../domain/refusal.ts';
 import { defaultTimeoutMs } from '../domain/task.ts';

@@ -43,6 +43,7 @@ import { addEventTypeRoute } from './routes/event-types.ts';
 import { addEnvelopeRoute } from './routes/envelopes.ts';
 import { addEventRoutes } from './routes/events.ts';
 import { addEventStatsRoute } from './routes/event-stats.ts';
+import { addHaloStateRoute } from './routes/halo-state.ts';
 import { addHaloRoutes } from './routes/halo.ts';
 import { addHookDoor } from './routes/hook-door.ts';
 import { addHookRoutes } from './routes/hooks.ts';
@@ -126,6 +127,7 @@ export function createApp(deps: ApiDeps): Api {
   addPolicyBackTestRoute(app, deps);
   addPolicyRoutes(app, deps);
   addKillSwitchRoutes(app, deps);
+  addHaloStateRoute(app, deps);
   addHaloRoutes(app, deps);
   // Before the routes of one record, which would take `export` for an entity.
   addMemoryTransferRoutes(app, deps);

@@ -193,7 +193,17 @@ export type HaloIssue = {
 export type HaloState = {
   running: boolean;
   paused: boolean | null;
-  pending: { cycleId: string } | null;
+  pending: {
+    cycleId: string;
+    mode: string;
+    triggers: Record<string, number>;
+    startsAt: string | null;
+    because: string;
+  } | null;
+  budgetLeft: number;
+  limits: { cyclesPerHour: number; intervalMs: number };
+  counters: { name: string; count: number; threshold: number }[];
+  lastTickAt: string | null;
   runningCycleId: string | null;
   lastEndedAt: string | null;
   startsInLastHour: number | null;

@@ -1,5 +1,5 @@
 import { eventTypes } from '../domain/events.ts';
-import { emptyHaloLoop, type HaloLoopState } from '../domain/halo.ts';
+import { emptyHaloLoop, type HaloLoopState } from '../domain/halo-loop.ts';
 import type { AgentFacts, ProbeFacts, TaskFacts, WorldFacts } from '../domain/halo-world.ts';
 import type { TaskOutcome } from '../domain/halo-shadow.ts';
 import { openTaskStates } from '../domain/task.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defaultGrowthLimits } from './dead-letter.ts';
 import { defaultAutonomyThreshold } from './autonomy.ts';
-import { defaultHaloLimits } from './halo.ts';
+import { defaultHaloLimits, defaultHaloTriggers } from './halo-loop.ts';
 import { refuse, type Refusal } from './refusal.ts';
 
 /** https, or this machine: a login must not travel in the clear, but here it does not travel. */
@@ -30,6 +30,16 @@ const settings = z.object({
     .min(1)
     .max(3600)
     .default(defaultHaloLimits.cyclesPerHour),
+  DREAMNET_HALO_INTERVAL_MS: milliseconds
+    .refine((ms) => ms === 0 || ms >= 1_000, 'has to be 0, which is off, or at least 1000')
+    .default(defaultHaloTriggers.intervalMs),
+  DREAMNET_HALO_REQUESTS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(1_000_000_000)
+    .default(defaultHaloTriggers.requests),
+  DREAMNET_HALO_ERRORS: z.coerce.number().int().min(0).max(1_000_000_000).default(defaultHaloTriggers.errors),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });
 

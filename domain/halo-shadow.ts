@@ -1,18 +1,16 @@
 import type { IssueSeverity } from './analyzers/issue.ts';
 import { slowEndpointMs } from './analyzers/endpoint-health.ts';
 import { eventTypes, type LoggedEvent } from './events.ts';
+import { type CycleMode, detectWeakPoints, proposesTasks } from './halo.ts';
 import {
-  type CycleMode,
   defaultHaloLimits,
-  detectWeakPoints,
   ended,
   gather,
   type HaloLimits,
   type HaloLoopState,
   nextStep,
-  proposesTasks,
   started,
-} from './halo.ts';
+} from './halo-loop.ts';
 import type { World } from './halo-world.ts';
 import { noLessons } from './insight.ts';
 import { planTasks } from './plan.ts';

@@ -16,6 +16,7 @@ import {
   listStrandedNotifications,
   listUnstartedNotifications,
 } from '../db/notifications.ts';
+import { listUntoldCounters, settleCounter } from '../db/halo-counters.ts';
 import { deleteEndedRedrives, listLiveRedrives } from '../db/redrives.ts';
 import { endReplay, withdrawReplay } from '../db/replay-run.ts';
 import { deleteEndedReplays, getReplay, listUnstartedReplays } from '../db/replays.ts';
@@ -23,6 +24,7 @@ import { listSubscriptions } from '../db/subscriptions.ts';
 import { cancelTask } from '../db/task-end.ts';
 import { getTask, listUnstartedTasks } from '../db/tasks.ts';
 import { deleteAllOldResults } from '../db/wormhole-results.ts';
+import { triggerOf } from '../domain/halo-loop.ts';
 import { messageNames, replayWorkflowId } from '../domain/names.ts';
 import { refuse } from '../domain/refusal.ts';
 import { subscriptionOf } from '../domain/subscription-request.ts';
@@ -148,6 +150,14 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
       warn,
     );
     await each(await listUnstartedReplays(db, graceMs, batch), (row) => deps.runs.startReplay(row), warn);
+    await each(
+      await listUntoldCounters(db, graceMs),
+      async (counter) => {
+        await deps.runs.signalHalo(triggerOf(counter.name));
+        await settleCounter(db, counter);
+      },
+      warn,
+    );
     if (count % slowEvery !== 0) return;
     await each(await deps.runs.listBrokenRuns('task'), closeBroken, warn);
     await each(await deps.runs.listBrokenRuns('replay'), closeBrokenReplay, warn);

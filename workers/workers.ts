@@ -7,6 +7,7 @@ import { createAuditActivities } from '../activities/audit.ts';
 import { createCommandActivities } from '../activities/command.ts';
 import { createDecisionActivities } from '../activities/decisions.ts';
 import { createHaloActivities } from '../activities/halo.ts';
+import { createHaloTimerActivities } from '../activities/halo-timer.ts';
 import { createHaloLearningActivities } from '../activities/halo-learning.ts';
 import { createHttpActivities } from '../activities/http.ts';
 import {
@@ -30,7 +31,12 @@ import type { WorkerConfig } from '../domain/config.ts';
 import { compileFilter } from '../domain/event-filter.ts';
 import { memorySubscription } from '../domain/memory.ts';
 import { taskQueues } from '../domain/names.ts';
-import { haloSubscription, notifySubscription, wormholesSubscription } from '../domain/subscription.ts';
+import {
+  haloDeploySubscription,
+  haloSubscription,
+  notifySubscription,
+  wormholesSubscription,
+} from '../domain/subscription.ts';
 import { workflowBundle } from './bundle.ts';
 import { watchDeadLetters } from './dead-letters.ts';
 import { translateFailures } from './failures.ts';
@@ -38,7 +44,7 @@ import { enforceKillSwitch } from './kill-switch.ts';
 import { createHandlers } from './handlers.ts';
 import { startRelay } from './relay.ts';
 import { createRuns } from './runs.ts';
-import { ensureAuditAnchors, ensureRetention } from './schedules.ts';
+import { ensureAuditAnchors, ensureHaloTimer, ensureRetention } from './schedules.ts';
 import { wakeWaitingTasks } from './task-waits.ts';
 
 export type WorkersDeps = {
@@ -68,6 +74,7 @@ export async function startWorkers(
     logger.warn('DREAMNET_RAW_SIGNALS=accept: anyone who reaches Temporal can approve. For local play only.');
   await ensureEventPartitions(database.log);
   await ensureSubscription(database.log, haloSubscription);
+  await ensureSubscription(database.log, haloDeploySubscription);
   await ensureSubscription(database.log, notifySubscription);
   await ensureSubscription(database.log, wormholesSubscription);
   await ensureSubscription(database.log, memorySubscription);
@@ -112,6 +119,7 @@ export async function startWorkers(
             giveUpAfterMs: config.DREAMNET_VERDICT_GIVE_UP_HOURS * 3_600_000,
           },
         }),
+        ...createHaloTimerActivities({ signalHalo: (trigger) => runs.signalHalo(trigger) }),
         ...createProbeActivities({ database }),
         ...createAuditActivities({
           database,
@@ -170,6 +178,7 @@ export async function startWorkers(
   ]);
   await ensureAuditAnchors(deps.client);
   await ensureRetention(deps.client);
+  await ensureHaloTimer(deps.client, config.DREAMNET_HALO_INTERVAL_MS);
   const relay = startRelay({ database, runs, log: logger });
   const killSwitch = enforceKillSwitch({ database, runs, log: logger });
   const taskWaits = wakeWaitingTasks({ database, runs, log: logger });

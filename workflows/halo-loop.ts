@@ -17,14 +17,18 @@ import {
 import { ApplicationFailure } from '@temporalio/common';
 import type { HaloActivities } from '../activities/halo.ts';
 import {
+  askersOf,
   checkPause,
+  defaultHaloLimits,
   ended,
   gather,
   type HaloTrigger,
+  nextStart,
   nextStep,
   type PendingCycle,
   started,
-} from '../domain/halo.ts';
+  triggerOf,
+} from '../domain/halo-loop.ts';
 import { haloCycleWorkflowId } from '../domain/names.ts';
 import { isRefusal } from '../domain/refusal.ts';
 import { describeRun } from './describe-run.ts';
@@ -54,6 +58,8 @@ const cyclesPerRun = 50;
  */
 export async function haloLoop(input: HaloLoopInput): Promise<void> {
   let { state } = input;
+  // What a worker last said; until it did, the ones of the ledger tell a person what their cycle waits for.
+  let limits = defaultHaloLimits;
   let messages = 0;
   let cycles = 0;
   const { runId } = workflowInfo();
@@ -65,8 +71,8 @@ export async function haloLoop(input: HaloLoopInput): Promise<void> {
   }
   setHandler(haloTriggerSignal, take);
   setHandler(haloRequestUpdate, ({ mode, requestedBy }) => {
-    take({ name: 'manual', urgent: true, mode, requestedBy, eventIds: [] });
-    const because = state.paused ? 'HALO is paused; the cycle waits for a resume' : describeWait();
+    take(triggerOf('manual', { mode, requestedBy }));
+    const { because } = nextStart(state, limits, Date.now()) ?? { because: 'it starts now' };
     return { cycleId: state.pending?.cycleId ?? '', because };
   });
   setHandler(
@@ -92,11 +98,6 @@ export async function haloLoop(input: HaloLoopInput): Promise<void> {
   );
   setHandler(haloStateQuery, () => state);
 
-  function describeWait(): string {
-    if (state.runningCycleId !== null) return `cycle ${state.runningCycleId} is running; this one follows`;
-    return 'it starts now';
-  }
-
   for (;;) {
     if (cycles >= cyclesPerRun || messages >= messagesPerRun || workflowInfo().continueAsNewSuggested) {
       await condition(allHandlersFinished);
@@ -107,7 +108,8 @@ export async function haloLoop(input: HaloLoopInput): Promise<void> {
       await condition(() => (state.pending !== null && !state.paused) || messages >= messagesPerRun);
       continue;
     }
-    const step = nextStep(state, await readHaloLimits(), Date.now());
+    limits = await readHaloLimits();
+    const step = nextStep(state, limits, Date.now());
     if (step.do === 'start') {
       cycles += 1;
       await runCycle(state.pending);
@@ -140,11 +142,11 @@ export async function haloLoop(input: HaloLoopInput): Promise<void> {
         ],
         parentClosePolicy: ParentClosePolicy.ABANDON,
         ...describeRun({
-          summary: `HALO cycle (${pending.mode}) asked for by ${pending.manual ? 'a person' : 'events'}`,
+          summary: `HALO cycle (${pending.mode}) asked for by ${askersOf(pending)}`,
           kind: 'halo-cycle',
           entity: pending.cycleId,
           state: 'analyzing',
-          severity: pending.urgent ? 'critical' : 'error',
+          severity: pending.urgent ? 'critical' : pending.triggers.event > 0 ? 'error' : 'info',
           subsystem: 'halo',
         }),
       });

@@ -1,4 +1,5 @@
-import type { CycleMode, HaloLoopState } from '../domain/halo.ts';
+import type { CycleMode } from '../domain/halo.ts';
+import type { HaloLoopState, TriggerCounts } from '../domain/halo-loop.ts';
 
 /** Inputs of every workflow, one object each, JSON-safe. */
 export type TaskInput = { taskId: string; run: number };
@@ -6,7 +7,7 @@ export type HaloLoopInput = { state: HaloLoopState };
 export type HaloCycleInput = {
   cycleId: string;
   mode: CycleMode;
-  trigger: { manual: number; event: number; eventIds: string[] };
+  trigger: TriggerCounts & { eventIds: string[] };
   requestedBy: string | null;
 };
 export type ProbeRunInput = { probeId: string };

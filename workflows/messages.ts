@@ -1,6 +1,7 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { ApprovalMessage, DecisionOutcome } from '../domain/approval.ts';
-import type { CycleMode, HaloLoopState, HaloTrigger } from '../domain/halo.ts';
+import type { CycleMode } from '../domain/halo.ts';
+import type { HaloLoopState, HaloTrigger } from '../domain/halo-loop.ts';
 import { messageNames } from '../domain/names.ts';
 import type { RedriveProgress } from '../domain/redrive.ts';
 import type { Refusal } from '../domain/refusal.ts';

@@ -88,29 +88,6 @@ const one = createRoute({
   responses: { 200: answer('The cycle.', cycleSchema.extend({ issues: z.array(issueSchema) })) },
 });
 
-const loop = createRoute({
-  method: 'get',
-  path: '/v1/halo',
-  tags: ['halo'],
-  summary: 'Where the loop stands',
-  ...guard('halo:read'),
-  responses: {
-    200: answer(
-      'The state of the loop; null members while it does not run.',
-      z.object({
-        running: z.boolean(),
-        paused: z.boolean().nullable(),
-        pending: z.object({ cycleId: z.string(), mode: z.enum(cycleModes), since: instant }).nullable(),
-        runningCycleId: z.string().nullable(),
-        lastEndedAt: instant.nullable(),
-        startsInLastHour: z.number().nullable(),
-        cycles: z.number().nullable(),
-        temporal: temporalLinkSchema,
-      }),
-    ),
-  },
-});
-
 const pauseAnswer = z.object({ paused: z.boolean(), temporal: temporalLinkSchema });
 
 function switchRoute(action: 'pause' | 'resume') {
@@ -167,30 +144,6 @@ export function addHaloRoutes(app: Api, deps: ApiDeps): void {
     const issues = await listHaloIssues(db, id);
     return c.json(
       { ...cycleView(deps, row), issues: issues.map(({ cycleId: _cycleId, ...issue }) => issue) },
-      200,
-    );
-  });
-
-  app.openapi(loop, async (c) => {
-    const state = await deps.temporal.haloState();
-    const hourAgo = deps.now() - 3_600_000;
-    return c.json(
-      {
-        running: state !== null,
-        paused: state?.paused ?? null,
-        pending: state?.pending
-          ? {
-              cycleId: state.pending.cycleId,
-              mode: state.pending.mode,
-              since: new Date(state.pending.sinceMs).toISOString(),
-            }
-          : null,
-        runningCycleId: state?.runningCycleId ?? null,
-        lastEndedAt: state?.lastEndedMs ? new Date(state.lastEndedMs).toISOString() : null,
-        startsInLastHour: state?.startsMs.filter((start) => start > hourAgo).length ?? null,
-        cycles: state?.cycles ?? null,
-        temporal: loopLink,
-      },
       200,
     );
   });

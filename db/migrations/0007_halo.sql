@@ -1,7 +1,10 @@
 CREATE TABLE "halo_counters" (
 	"name" text PRIMARY KEY NOT NULL,
 	"count" bigint DEFAULT 0 NOT NULL,
-	"since" timestamp (3) with time zone DEFAULT now() NOT NULL
+	"since" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"reached" bigint DEFAULT 0 NOT NULL,
+	"told" bigint DEFAULT 0 NOT NULL,
+	"reached_at" timestamp (3) with time zone
 );
 --> statement-breakpoint
 CREATE TABLE "entity_links" (

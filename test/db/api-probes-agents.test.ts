@@ -2,7 +2,7 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ProblemError } from '../../api/problems.ts';
 import { agentSecret } from '../../db/signing-secret.ts';
 import { beginCycle, recordIssues } from '../../db/halo.ts';
-import { emptyHaloLoop } from '../../domain/halo.ts';
+import { emptyHaloLoop } from '../../domain/halo-loop.ts';
 import { createTestApi, keysOf, type TestApi } from '../support/api.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { LoggedEvent } from '../../domain/events.ts';
 import { createHaloShadow, type HaloRule, presentHaloRule } from '../../domain/halo-shadow.ts';
 import { createWorld, type WorldFacts } from '../../domain/halo-world.ts';
-import { emptyHaloLoop } from '../../domain/halo.ts';
+import { emptyHaloLoop } from '../../domain/halo-loop.ts';
 import { aLoggedEvent } from '../support/events.ts';
 
 const startMs = Date.parse('2026-01-01T00:00:00.000Z');

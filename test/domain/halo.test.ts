@@ -1,19 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { cycleSeverity, detectWeakPoints, proposesTasks } from '../../domain/halo.ts';
 import {
   checkPause,
-  cycleSeverity,
   defaultHaloLimits,
-  detectWeakPoints,
   emptyHaloLoop,
   ended,
   gather,
   type HaloLoopState,
   type HaloTrigger,
   nextStep,
-  proposesTasks,
   started,
-} from '../../domain/halo.ts';
+} from '../../domain/halo-loop.ts';
 import { planTasks } from '../../domain/plan.ts';
 import { anIssue } from '../support/halo-record.ts';
 import { propertyRuns } from './runs.ts';

@@ -9,7 +9,7 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { AnalyzerName, Issue } from '../../domain/analyzers/issue.ts';
 import { taskQueues } from '../../domain/names.ts';
-import { emptyHaloLoop, type HaloTrigger } from '../../domain/halo.ts';
+import { emptyHaloLoop, type HaloLimits, type HaloTrigger, triggerOf } from '../../domain/halo-loop.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { silentLog } from '../../stack/log.ts';
 import { startTemporal } from '../../stack/temporal.ts';
@@ -69,6 +69,18 @@ function replayScenario(script: Parameters<typeof fakeReplay>[0], act?: Scenario
     activities: () => fakeReplay(script).activities,
     args: [{ replayId: 'rpl_recorded', looks: 0 }],
     ...(act === undefined ? {} : { act }),
+  };
+}
+
+function loopScenario(limits: Partial<HaloLimits>, act: Scenario['act']): Scenario {
+  return {
+    activities: (taskQueue) => ({
+      ...fakeHalo({ find: found, limits }).activities,
+      ...fakeRecord(taskQueue).activities,
+    }),
+    args: [{ state: emptyHaloLoop() }],
+    ...(act === undefined ? {} : { act }),
+    endless: true,
   };
 }
 
@@ -271,6 +283,41 @@ const scenarios: Record<string, Scenario> = {
     },
     endless: true,
   },
+  'haloLoop.time': loopScenario({ errorWindowMs: 200, cooldownMs: 200 }, async (handle) => {
+    await handle.signal(haloTriggerSignal, triggerOf('requests'));
+    await handle.signal(haloTriggerSignal, triggerOf('time'));
+    await sleep(2_000);
+    await handle.signal(haloTriggerSignal, triggerOf('deploy', { eventIds: ['evt_1'] }));
+    await sleep(2_000);
+  }),
+  'haloLoop.budget-spent': loopScenario({ cooldownMs: 0, cyclesPerHour: 1 }, async (handle) => {
+    await handle.signal(haloTriggerSignal, triggerOf('event', { urgent: true }));
+    await sleep(2_000);
+    await handle.signal(haloTriggerSignal, triggerOf('errors'));
+    const args: [{ mode: 'full'; requestedBy: string }] = [{ mode: 'full', requestedBy: 'prn_operator' }];
+    await handle.executeUpdate(haloRequestUpdate, { args });
+    await sleep(1_000);
+  }),
+  'haloLoop.paused': loopScenario({ errorWindowMs: 200, cooldownMs: 200 }, async (handle) => {
+    const said = { principalId: 'prn_operator' };
+    await handle.executeUpdate(haloPauseUpdate, { args: [{ ...said, paused: true, requestId: 'dec_1' }] });
+    for (const name of ['time', 'errors', 'deploy', 'event'] as const)
+      await handle.signal(haloTriggerSignal, triggerOf(name));
+    await sleep(1_000);
+    await handle.executeUpdate(haloPauseUpdate, { args: [{ ...said, paused: false, requestId: 'dec_2' }] });
+    await sleep(2_500);
+  }),
+  // The thousandth message ends the run.
+  'haloLoop.continues': loopScenario({ errorWindowMs: 3_600_000 }, async (handle) => {
+    const args: [HaloPauseRequest] = [{ paused: true, principalId: 'prn_operator', requestId: 'dec_1' }];
+    await handle.executeUpdate(haloPauseUpdate, { args });
+    for (let sent = 0; sent < 1_000; sent += 50)
+      await Promise.all(
+        Array.from({ length: 50 }, () => handle.signal(haloTriggerSignal, triggerOf('errors'))),
+      );
+    await sleep(2_000);
+  }),
+  haloTimer: { activities: () => ({ triggerByTime: () => undefined }), args: [] },
   'haloCycle.proposes': {
     activities: (taskQueue) => ({
       ...fakeHalo({ find: found }).activities,
@@ -465,13 +512,12 @@ async function record(environment: TestWorkflowEnvironment, name: string, scenar
     });
     await scenario.act?.(handle);
     if (scenario.endless === true) {
-      const so = await handle.fetchHistory();
+      const { firstExecutionRunId } = handle;
+      const so = await environment.client.workflow.getHandle(workflowId, firstExecutionRunId).fetchHistory();
       await handle.terminate('recorded');
       return so;
     }
     if (scenario.fails !== true) await handle.result();
-    return handle.fetchHistory();
-    await handle.result();
     // Bound to its run: one that continued as new is recorded from its beginning.
     const { firstExecutionRunId } = handle;
     return environment.client.workflow.getHandle(workflowId, firstExecutionRunId).fetchHistory();

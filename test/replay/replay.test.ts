@@ -29,7 +29,7 @@ describe('recorded histories', () => {
     'auditAnchor',
     'retention',
     ...['haloLoop', 'haloCycle', 'task', 'probeRun', 'subscription', 'notification', 'auditAnchor'],
-    ...['redrive'],
+    ...['redrive', 'haloTimer'],
     'replay',
   ])('%s has at least one', (workflow) => {
     expect(histories.filter((name) => name.startsWith(`${workflow}.`))).not.toEqual([]);
@@ -44,9 +44,12 @@ describe('recorded histories', () => {
     expect(histories).toContainEqual(expect.stringMatching(`^task\\.${scenario}\\.v\\d+\\.json$`));
   });
 
-  test.each(['trigger', 'pause'])('the %s branch of HALO has one', (scenario) => {
-    expect(histories).toContainEqual(expect.stringMatching(`^haloLoop\\.${scenario}\\.v\\d+\\.json$`));
-  });
+  test.each(['trigger', 'pause', 'time', 'budget-spent', 'paused', 'continues'])(
+    'the %s branch of HALO has one',
+    (scenario) => {
+      expect(histories).toContainEqual(expect.stringMatching(`^haloLoop\\.${scenario}\\.v\\d+\\.json$`));
+    },
+  );
 
   test.each(['switched-off', 'lanes', 'paused', 'refused', 'rewound', 'balanced'])(
     'a subscription that is %s has one',

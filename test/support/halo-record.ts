@@ -1,7 +1,7 @@
 import type { HaloActivities } from '../../activities/halo.ts';
 import type { HaloLearningActivities } from '../../activities/halo-learning.ts';
 import type { AnalyzerName, Issue } from '../../domain/analyzers/issue.ts';
-import { defaultHaloLimits, type HaloLimits } from '../../domain/halo.ts';
+import { defaultHaloLimits, type HaloLimits } from '../../domain/halo-loop.ts';
 import { type Lessons, noLessons } from '../../domain/insight.ts';
 import { refuse } from '../../domain/refusal.ts';
 import type { Call } from './task-record.ts';

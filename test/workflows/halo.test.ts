@@ -2,7 +2,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { AnalyzerName, Issue } from '../../domain/analyzers/issue.ts';
-import { emptyHaloLoop, type HaloTrigger } from '../../domain/halo.ts';
+import { emptyHaloLoop, type HaloTrigger } from '../../domain/halo-loop.ts';
 import type { haloCycle, haloLoop } from '../../workflows/index.ts';
 import {
   haloPauseUpdate,
