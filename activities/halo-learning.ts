@@ -1,13 +1,15 @@
 import type { Database } from '../db/client.ts';
 import { type Lessons, noLessons } from '../domain/insight.ts';
+import { learnResonance, resonanceLessons } from './resonance.ts';
 
 export type HaloLearningActivities = ReturnType<typeof createHaloLearningActivities>;
 
 /** What HALO learns from its cycles, and what it makes of it in the next one. */
-export function createHaloLearningActivities(_deps: { database: Database }) {
+export function createHaloLearningActivities({ database }: { database: Database }) {
   return {
-    readLessons(_input: { cycleId: string }): Promise<Lessons> {
-      return Promise.resolve(noLessons);
+    /** `entities` are those that the cycle has found something about, as `kind:id`. */
+    async readLessons(input: { cycleId: string; entities: string[] }): Promise<Lessons> {
+      return { ...noLessons, ...(await resonanceLessons(database, input.entities)) };
     },
 
     /** Compares repaired targets with their own past and with their peers. */
@@ -15,8 +17,8 @@ export function createHaloLearningActivities(_deps: { database: Database }) {
       return Promise.resolve();
     },
 
-    computeInsights(_input: { cycleId: string }): Promise<void> {
-      return Promise.resolve();
+    computeInsights({ cycleId }: { cycleId: string }): Promise<void> {
+      return learnResonance(database, cycleId);
     },
   };
 }

@@ -42,6 +42,7 @@ import { addEnvelopeRoute } from './routes/envelopes.ts';
 import { addEventRoutes } from './routes/events.ts';
 import { addEventStatsRoute } from './routes/event-stats.ts';
 import { addHaloRoutes } from './routes/halo.ts';
+import { addInsightRoutes } from './routes/insights.ts';
 import { addHookDoor } from './routes/hook-door.ts';
 import { addHookRoutes } from './routes/hooks.ts';
 import { addKillSwitchRoutes } from './routes/kill-switch.ts';
@@ -122,6 +123,7 @@ export function createApp(deps: ApiDeps): Api {
   addPolicyRoutes(app, deps);
   addKillSwitchRoutes(app, deps);
   addHaloRoutes(app, deps);
+  addInsightRoutes(app, deps);
   addProbeRoutes(app, deps);
   addAgentRoutes(app, deps);
   addChannelRoutes(app, deps);

@@ -79,6 +79,10 @@ export const objectRules = {
   'POST /v1/halo/pause': 'none',
   'POST /v1/halo/resume': 'none',
 
+  'GET /v1/insights': 'none',
+  'GET /v1/insights/{id}': 'none',
+  'GET /v1/links': 'none',
+
   'POST /v1/probes': 'whole',
   'GET /v1/probes': 'filtered',
   'GET /v1/probes/{id}': 'in-scope',

@@ -56,6 +56,11 @@ export const root: CommandDef = defineCommand({
       'The loop that looks for weak points',
       async () => (await import('./commands/halo.ts')).haloCommands,
     ),
+    insight: group(
+      'insight',
+      'What HALO has learned about entities, and which belong together',
+      async () => (await import('./commands/insight.ts')).insightCommands,
+    ),
     probe: group(
       'probe',
       'Stored requests that watch an endpoint',
