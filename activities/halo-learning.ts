@@ -2,6 +2,7 @@ import type { Database } from '../db/client.ts';
 import { trackRecords } from '../db/track-records.ts';
 import { type Lessons, noLessons } from '../domain/insight.ts';
 import { defaultRepairLimits, judgeWatched, type RepairLimits } from './repairs.ts';
+import { learnResonance, resonanceLessons } from './resonance.ts';
 
 export type HaloLearningActivities = ReturnType<typeof createHaloLearningActivities>;
 
@@ -15,8 +16,10 @@ export function createHaloLearningActivities({
 }) {
   const { db } = database;
   return {
-    async readLessons(_input: { cycleId: string }): Promise<Lessons> {
-      return { ...noLessons, records: await trackRecords(db) };
+    /** `entities` are those that the cycle has found something about, as `kind:id`. */
+    async readLessons(input: { cycleId: string; entities: string[] }): Promise<Lessons> {
+      const learned = await resonanceLessons(database, input.entities);
+      return { ...noLessons, ...learned, records: await trackRecords(db) };
     },
 
     /** Compares repaired targets with their own past and with their peers. */
@@ -24,8 +27,8 @@ export function createHaloLearningActivities({
       await judgeWatched(db, { ...input, limits: repairLimits });
     },
 
-    computeInsights(_input: { cycleId: string }): Promise<void> {
-      return Promise.resolve();
+    computeInsights({ cycleId }: { cycleId: string }): Promise<void> {
+      return learnResonance(database, cycleId);
     },
   };
 }

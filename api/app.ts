@@ -45,6 +45,7 @@ import { addEventRoutes } from './routes/events.ts';
 import { addEventStatsRoute } from './routes/event-stats.ts';
 import { addHaloStateRoute } from './routes/halo-state.ts';
 import { addHaloRoutes } from './routes/halo.ts';
+import { addInsightRoutes } from './routes/insights.ts';
 import { addHookDoor } from './routes/hook-door.ts';
 import { addHookRoutes } from './routes/hooks.ts';
 import { addKillSwitchRoutes } from './routes/kill-switch.ts';
@@ -134,6 +135,7 @@ export function createApp(deps: ApiDeps): Api {
   addMemoryRoutes(app, deps);
   addRepairRoutes(app, deps);
   addAutonomyRoutes(app, deps);
+  addInsightRoutes(app, deps);
   addProbeRoutes(app, deps);
   addAgentRoutes(app, deps);
   addSquadRoutes(app, deps);

@@ -90,6 +90,9 @@ export const objectRules = {
   'PUT /v1/memory/{entity}/tags': 'none',
   'POST /v1/memory/{entity}/inherit': 'none',
   'DELETE /v1/memory/{entity}': 'none',
+  'GET /v1/insights': 'none',
+  'GET /v1/insights/{id}': 'none',
+  'GET /v1/links': 'none',
 
   'POST /v1/probes': 'whole',
   'GET /v1/probes': 'filtered',

@@ -66,6 +66,11 @@ export const root: CommandDef = defineCommand({
       'What HALO may do without a question each time',
       async () => (await import('./commands/autonomy.ts')).autonomyCommands,
     ),
+    insight: group(
+      'insight',
+      'What HALO has learned about entities, and which belong together',
+      async () => (await import('./commands/insight.ts')).insightCommands,
+    ),
     probe: group(
       'probe',
       'Stored requests that watch an endpoint',

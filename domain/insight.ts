@@ -26,8 +26,10 @@ export type Insight = {
   suggestedActions: string[];
 };
 
+export const entityLinkKinds = ['fails-together', 'resembles'] as const;
+
 /** How strongly two entities belong together, 0 to 1; `from` is before `to` in text order. */
-export type EntityLink = { from: string; to: string; kind: 'fails-together' | 'resembles'; weight: number };
+export type EntityLink = { from: string; to: string; kind: (typeof entityLinkKinds)[number]; weight: number };
 
 /** What became of an action on a class of targets so far, by `action|class`. */
 export type TrackRecord = { helped: number; failed: number };
@@ -47,24 +49,26 @@ export function entityOf({ entityKind, entityId }: Pick<WeakPoint, 'entityKind' 
 }
 
 /**
- * A weak point on an entity that an open high insight names is one severity graver, and such weak points come first
- * (LEDGER 5.6, closes D9); `used` names the insights that did this.
+ * A weak point on an entity that an open high insight names is one severity graver, and targets come in the order of the
+ * gravest insight that names them: high, medium, none; a low one tells of strength (LEDGER 5.6, closes D9). `used` names
+ * the insights that gave a weak point its severity or its place.
  */
 export function raiseByInsights(
   weakPoints: WeakPoint[],
   insights: readonly Insight[],
 ): { weakPoints: WeakPoint[]; used: string[] } {
   const used = new Set<string>();
-  const raised = weakPoints.map((weakPoint) => {
-    const about = insights.filter(
-      ({ severity, entities }) => severity === 'high' && entities.includes(entityOf(weakPoint)),
-    );
-    for (const { id } of about) used.add(id);
-    return { weakPoint: about.length === 0 ? weakPoint : graver(weakPoint), isNamed: about.length > 0 };
+  const ranked = weakPoints.map((weakPoint) => {
+    const about = insights.filter(({ entities }) => entities.includes(entityOf(weakPoint)));
+    const rank = ranks.find((severity) => about.some((insight) => insight.severity === severity)) ?? null;
+    for (const { id, severity } of about) if (severity === rank) used.add(id);
+    return { weakPoint: rank === 'high' ? graver(weakPoint) : weakPoint, rank };
   });
-  const inOrder = [...raised.filter(({ isNamed }) => isNamed), ...raised.filter(({ isNamed }) => !isNamed)];
+  const inOrder = [...ranks, null].flatMap((rank) => ranked.filter((one) => one.rank === rank));
   return { weakPoints: inOrder.map(({ weakPoint }) => weakPoint), used: [...used] };
 }
+
+const ranks = ['high', 'medium'] as const satisfies InsightSeverity[];
 
 function graver(weakPoint: WeakPoint): WeakPoint {
   const next = issueSeverities[issueSeverities.indexOf(weakPoint.severity) + 1];

@@ -14,7 +14,7 @@ import {
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { HaloActivities, ProposedTask } from '../activities/halo.ts';
 import type { HaloLearningActivities } from '../activities/halo-learning.ts';
-import type { AnalyzerName } from '../domain/analyzers/issue.ts';
+import type { AnalyzerName, Issue } from '../domain/analyzers/issue.ts';
 import { analyzersOf } from '../domain/analyzers/registry.ts';
 import {
   type Analysis,
@@ -24,7 +24,7 @@ import {
   proposesTasks,
 } from '../domain/halo.ts';
 import { planTasks, summarizeIncidents } from '../domain/plan.ts';
-import { type Lessons, noLessons, raiseByInsights } from '../domain/insight.ts';
+import { entityOf, type Lessons, noLessons, raiseByInsights } from '../domain/insight.ts';
 import { describeRun } from './describe-run.ts';
 import type { HaloCycleInput } from './inputs.ts';
 import { type CycleRunState, cycleStateQuery } from './messages.ts';
@@ -66,7 +66,7 @@ export async function haloCycle(input: HaloCycleInput): Promise<CycleRunState> {
   try {
     const found = await Promise.all(wanted.map((analyzer) => look({ cycleId, analyzer })));
     const issues = found.flatMap((one) => one.issues);
-    const lessons = learns ? await readLessons(cycleId) : noLessons;
+    const lessons = learns ? await readLessons(cycleId, issues) : noLessons;
     const { weakPoints, used } = raiseByInsights(detectWeakPoints(issues), lessons.insights);
     life.step = 'planning';
     life.weakPoints = weakPoints.length;
@@ -114,9 +114,9 @@ function analysisOf({ issues, ...examined }: Examination): Analysis {
 }
 
 /** Without its lessons a cycle still looks and proposes. */
-async function readLessons(cycleId: string): Promise<Lessons> {
+async function readLessons(cycleId: string, issues: Issue[]): Promise<Lessons> {
   try {
-    return await learning.readLessons({ cycleId });
+    return await learning.readLessons({ cycleId, entities: [...new Set(issues.map(entityOf))] });
   } catch (error) {
     return notLearned(cycleId, 'lessons', error, noLessons);
   }

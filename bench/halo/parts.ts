@@ -1,15 +1,21 @@
 import { measureParts, type Part } from '../parts.ts';
 import type { Bar } from '../report.ts';
 import type { Stage } from '../stage.ts';
+import { measureAnalysis } from './analysis.ts';
 import { measureSimulation } from './simulation.ts';
 
-export const haloParts = ['simulation'] as const;
+export const haloParts = ['simulation', 'analysis'] as const;
 
 const parts: Record<(typeof haloParts)[number], Part> = {
   simulation: {
     title: '200 services with faults, beside thresholds',
     limitMs: 240_000,
     measure: measureSimulation,
+  },
+  analysis: {
+    title: 'endpoints and squads over 100,000 events',
+    limitMs: 240_000,
+    measure: measureAnalysis,
   },
 };
 

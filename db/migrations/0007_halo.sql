@@ -128,6 +128,7 @@ CREATE TABLE "task_paths" (
 --> statement-breakpoint
 ALTER TABLE "agents" ADD COLUMN "max_concurrency" integer DEFAULT 10 NOT NULL;--> statement-breakpoint
 ALTER TABLE "halo_cycles" ADD COLUMN "analyses" jsonb DEFAULT '[]'::jsonb NOT NULL;--> statement-breakpoint
+ALTER TABLE "halo_cycles" ADD COLUMN "incidents" jsonb DEFAULT '[]'::jsonb NOT NULL;--> statement-breakpoint
 ALTER TABLE "halo_cycles" ADD COLUMN "insights_used" jsonb DEFAULT '[]'::jsonb NOT NULL;--> statement-breakpoint
 ALTER TABLE "halo_cycles" ADD COLUMN "learning_errors" jsonb DEFAULT '[]'::jsonb NOT NULL;--> statement-breakpoint
 ALTER TABLE "halo_issues" ADD COLUMN "observed" jsonb DEFAULT '{}'::jsonb NOT NULL;--> statement-breakpoint

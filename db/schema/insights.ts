@@ -8,7 +8,7 @@ export const insights = pgTable(
   'insights',
   {
     id: text('id').primaryKey(),
-    /** The same pattern over the same entities is one insight for as long as it holds. */
+    /** What it is about: one insight for as long as it holds. */
     key: text('key').notNull(),
     pattern: text('pattern', { enum: insightPatterns }).notNull(),
     severity: text('severity', { enum: insightSeverities }).notNull(),

@@ -202,6 +202,10 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'GET /v1/replays/{id}/deliveries': readers,
   'POST /v1/replays/{id}/cancel': workers,
 
+  'GET /v1/insights': readers,
+  'GET /v1/insights/{id}': readers,
+  'GET /v1/links': readers,
+
   'GET /v1/control': readers,
   'PATCH /v1/control/{cluster}': ['admin'],
   'GET /v1/tiers': readers,
