@@ -15,7 +15,10 @@ import { describeError } from './problems.ts';
 export type LiveLog = {
   /** Behind this place the log is held here; what lies before it has to be read from the database. */
   heldFrom(): Position;
-  /** The next rows behind a place that is not before `heldFrom`; resolves when there are any, after `ms`, or at the signal. */
+  /**
+   * The next rows behind a place that is not before `heldFrom`; resolves when there are any, after `ms`, or at the
+   * signal. None also when so much came meanwhile that the place now lies before `heldFrom`.
+   */
   after(place: Position, limit: number, ms: number, signal: AbortSignal): Promise<EventRow[]>;
 };
 
@@ -148,7 +151,8 @@ function follow({ database, log }: Deps, wakeups: Wakeups, begin: Position, sign
       const rows = behind(place, limit);
       if (rows.length > 0 || stop.aborted) return rows;
       await grown(ms, stop);
-      return behind(place, limit);
+      // What came may have been more than is held: then the reader is behind and goes on in the database.
+      return isAfter(from, place) ? [] : behind(place, limit);
     },
   };
 }

@@ -217,6 +217,17 @@ describe('a live stream', () => {
     expect(ids).toEqual(await inLog(id));
   });
 
+  test('a reader who waits misses nothing when more comes at once than is held for all', async () => {
+    const url = await listen();
+    const { id, source, query } = ofSource();
+    const follower = await open(url, `?${query}`);
+    await send(1, { source });
+    await eventually(() => follower.events()).toHaveLength(1);
+    await send(150, { source, payload: { text: 'x'.repeat(100_000) } });
+    await eventually(() => idsOf(follower)).toHaveLength(151);
+    expect(idsOf(follower)).toEqual(await inLog(id));
+  });
+
   test('two processes show the same events in the same order', async () => {
     const urls = [await listen(), await listen()];
     const { id, source, query } = ofSource();
