@@ -223,7 +223,9 @@ async function ask(name: string, as: string | undefined, aim: Aim, where = api) 
       .replace('{id}', aim.id === '' ? 'unknown_id' : aim.id)
       .replace('{cluster}', 'events')
       .replace('{key}', 'unknown-key')
-      .replace('{name}', 'founder') + (aim.query ?? '');
+      .replace('{name}', 'founder')
+      .replace('{entity}', 'agent:agt_unknown')
+      .replace('{action}/{class}', 'repair.unknown/probe') + (aim.query ?? '');
   return where.call(method, path, {
     ...(as === undefined ? {} : { as }),
     ...(method === 'GET' ? {} : { body: aim.body ?? {} }),
