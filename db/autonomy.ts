@@ -173,6 +173,8 @@ export async function withdrawAutonomy(
 ): Promise<AutonomyRow | Refusal> {
   const { action, targetClass, person, reason } = input;
   const pair = pairOf(action, targetClass);
+  const before = await getAutonomy(db, input);
+  if (before === null) return unknown(pair);
   const outcome = await change(db, {
     opKey: input.opKey,
     write: db
@@ -185,12 +187,12 @@ export async function withdrawAutonomy(
         withdrawnBecause: reason,
         updatedAt: sql`now()`,
       })
-      .where(and(ofPair(input), sql`${autonomy.state} <> 'manual'`))
+      .where(and(ofPair(input), eq(autonomy.state, before.state), sql`${autonomy.state} <> 'manual'`))
       .returning()
       .getSQL(),
     events: [
       changedEvent(input, {
-        ...{ title: `${pair}: manual`, pair, state: 'manual', before: 'granted', by: person.name, reason },
+        ...{ title: `${pair}: manual`, pair, state: 'manual', before: before.state, by: person.name, reason },
       }),
     ],
     audit: {
@@ -201,11 +203,11 @@ export async function withdrawAutonomy(
       detail: { reason },
     },
   });
-  const row = await getAutonomy(db, { action, targetClass });
-  if (row === null) return unknown(pair);
   if (outcome.status === 'unchanged')
-    return refuse('CONFLICT', `${pair} is manual already; there is nothing to withdraw.`);
-  return row;
+    return before.state === 'manual'
+      ? refuse('CONFLICT', `${pair} is manual already; there is nothing to withdraw.`)
+      : refuse('STALE', `${pair} changed while it was withdrawn; read it again, then withdraw it.`);
+  return (await getAutonomy(db, input)) ?? unknown(pair);
 }
 
 function unknown(pair: string): Refusal {
