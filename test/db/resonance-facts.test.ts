@@ -18,12 +18,12 @@ const window = () => failureWindow(database.log);
 
 test('a log without events, or with too few failures, is no window', async () => {
   expect(await window()).toEqual({ failures: [], buckets: 0 });
-  await failedProbes(database, 'prb_1', [10, 20]);
+  await failedProbes(database, ['prb_1'], [10, 20]);
   expect(await window()).toEqual({ failures: [], buckets: 0 });
 });
 
 test('failures are counted in buckets of five minutes, once each, from the oldest event to now', async () => {
-  await failedProbes(database, 'prb_1', [600, 300, 300, 300, 0]);
+  await failedProbes(database, ['prb_1'], [600, 300, 300, 300, 0]);
   const { failures, buckets } = await window();
   const [first] = failures;
   expect(failures).toMatchObject([{ entity: 'endpoint:prb_1' }]);
@@ -36,8 +36,8 @@ test('failures are counted in buckets of five minutes, once each, from the oldes
 });
 
 test('what failed more than seven days ago does not count, and the window is seven days then', async () => {
-  await failedProbes(database, 'prb_old', [8 * day, 7 * day + 1, 7 * day + 2, 60]);
-  await failedProbes(database, 'prb_edge', [7 * day - 1, 7 * day - 30, 60]);
+  await failedProbes(database, ['prb_old'], [8 * day, 7 * day + 1, 7 * day + 2, 60]);
+  await failedProbes(database, ['prb_edge'], [7 * day - 1, 7 * day - 30, 60]);
   const { failures, buckets } = await window();
   expect(failures.map(({ entity }) => entity)).toEqual(['endpoint:prb_edge']);
   expect(failures[0]?.buckets[0]).toBeLessThanOrEqual(1);
@@ -46,8 +46,8 @@ test('what failed more than seven days ago does not count, and the window is sev
 
 test('ids of any characters come back as they are, and failures of other sources are nobody', async () => {
   const odd = `prb_'":,{}\\?%_\u{1F980} ü`;
-  await failedProbes(database, odd, [10, 100, 200]);
-  await failedProbes(database, 'prb_foreign', [10, 100, 200]);
+  await failedProbes(database, [odd], [10, 100, 200]);
+  await failedProbes(database, ['prb_foreign'], [10, 100, 200]);
   await database.root`update events set source_type = 'custom' where source_id = 'prb_foreign'`;
   expect((await window()).failures.map(({ entity }) => entity)).toEqual([`endpoint:${odd}`]);
 });

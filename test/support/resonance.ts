@@ -25,16 +25,17 @@ export async function remember(
     on conflict (entity, trait) do update set value = excluded.value`;
 }
 
-/** A failed probe of an endpoint, so many minutes ago each. */
+/** Failed probes of these endpoints, so many minutes ago each, all by one clock. */
 export async function failedProbes(
   { root }: TestDatabase,
-  probeId: string,
+  probeIds: string[],
   minutesAgo: number[],
 ): Promise<void> {
   await root`
     insert into events (id, type, category, source_type, source_id, severity, priority, payload, metadata, occurred_at, recorded_at)
-    select 'evt_' || gen_random_uuid(), 'api.endpoint.failed', 'api', 'api', ${probeId}, 'critical', 'normal',
+    select 'evt_' || gen_random_uuid(), 'api.endpoint.failed', 'api', 'api', probe_id, 'critical', 'normal',
            '{}'::jsonb, '{}'::jsonb, at, at
     from (select now() - make_interval(secs => 60 * minutes::float8) as at
-          from jsonb_array_elements_text(${JSON.stringify(minutesAgo)}::text::jsonb) as minutes) as times`;
+          from jsonb_array_elements_text(${JSON.stringify(minutesAgo)}::text::jsonb) as minutes) as times,
+         jsonb_array_elements_text(${JSON.stringify(probeIds)}::text::jsonb) as probe_id`;
 }
