@@ -157,3 +157,13 @@ test('without a key nobody reads what HALO has learned', async () => {
   for (const path of ['/v1/insights', '/v1/insights/ins_1', '/v1/links'])
     expect((await api.call('GET', path)).status).toBe(401);
 });
+
+// The last of this file: it leaves other links.
+test('links of entities with the longest ids have pages like others', async () => {
+  const long = (end: string) => `endpoint:${'\u{1F980}"'.repeat(66)}${end}`;
+  const cycleId = await aLearningCycle(database);
+  const links = [link(long('a'), long('b'), 1), link(long('a'), long('c'), 1)];
+  await recordResonance(database.db, { cycleId, found: [about('agent:a'), unreliable], links });
+  expect((await pages('/links')).map(({ to }) => to)).toEqual([long('b'), long('c')]);
+  expect(await pages(`/links?entity=${encodeURIComponent(long('c'))}`)).toHaveLength(1);
+});
