@@ -150,8 +150,9 @@ function countsOf(a: Uint32Array, b: Uint32Array): { both: number; episodes: num
   let both = 0;
   let episodes = 0;
   let carry = 0;
-  for (const [at, word] of a.entries()) {
-    const joint = word & (b[at] ?? 0);
+  // By number: an iterator's entries for each two entities are a hundred megabytes of short-lived arrays.
+  for (let at = 0; at < a.length; at += 1) {
+    const joint = (a[at] ?? 0) & (b[at] ?? 0);
     both += ones(joint);
     episodes += ones(joint & ~((joint << 1) | carry));
     carry = joint >>> 31;
