@@ -44,6 +44,15 @@ test('what failed more than seven days ago does not count, and the window is sev
   expect([2_016, 2_017]).toContain(buckets);
 });
 
+test('of more failures than are read the newest count, and the window begins with the oldest of them', async () => {
+  await failedProbes(database, ['prb_1'], [5_000, 4_000, 3_000, 600, 300, 0]);
+  const { failures, buckets } = await failureWindow(database.log, 3);
+  expect(failures).toEqual([{ entity: 'endpoint:prb_1', buckets: [0, 60, 120] }]);
+  expect([121, 122]).toContain(buckets);
+  // As many as there are is not more than are read: the window is the log's then.
+  expect((await failureWindow(database.log, 7)).failures[0]?.buckets).toHaveLength(6);
+});
+
 test('ids of any characters come back as they are, and failures of other sources are nobody', async () => {
   const odd = `prb_'":,{}\\?%_\u{1F980} ü`;
   await failedProbes(database, [odd], [10, 100, 200]);
