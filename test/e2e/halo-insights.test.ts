@@ -24,7 +24,8 @@ beforeAll(async () => {
 });
 
 type Listed<T> = { items: T[] };
-type Cycle = { id: string; state: string; weakPoints: { id: string; severity: string }[] };
+type Found = { id: string; severity: string };
+type Cycle = { id: string; state: string; insightsUsed: string[]; weakPoints: Found[] };
 type Insight = {
   id: string;
   pattern: string;
@@ -80,13 +81,13 @@ test('what one cycle learns of two unreliable endpoints makes them graver in the
     probes.map((probe) => weakPoints.find(({ id }) => id.includes(probe))?.severity);
 
   const first = await aCycle();
-  expect(severities(first)).toEqual(['high', 'high']);
+  expect([severities(first), first.insightsUsed]).toEqual([['high', 'high'], []]);
   const { items } = await read<Listed<Insight>>('/v1/insights');
   expect(items).toMatchObject([{ pattern: 'endpoints-unreliable', severity: 'high', foundBy: first.id }]);
   expect([...(items[0]?.entities ?? [])].sort()).toEqual(probes.map((probe) => `endpoint:${probe}`).sort());
 
   const second = await aCycle();
-  expect(severities(second)).toEqual(['critical', 'critical']);
+  expect([severities(second), second.insightsUsed]).toEqual([['critical', 'critical'], [items[0]?.id]]);
   const insight = await read<Insight>(`/v1/insights/${items[0]?.id}`);
   expect(insight.usedBy.map(({ id }) => id)).toEqual([second.id]);
   expect(insight).toMatchObject({ foundBy: first.id, lastSeenBy: second.id, endedAt: null });
