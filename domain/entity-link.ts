@@ -21,7 +21,7 @@ export const togetherLimits = {
 } as const;
 
 /** A new link is as strong as `enter`; one that is known stays while it is as strong as `stay`. */
-export const linkBounds = {
+const linkBounds = {
   'fails-together': { enter: 0.6, stay: 0.5 },
   resembles: { enter: 0.95, stay: 0.9 },
 } as const satisfies Record<EntityLink['kind'], { enter: number; stay: number }>;
