@@ -61,6 +61,7 @@ function showCycle(session: Session, reply: Reply): void {
       ['cycle', cycle.id],
       ['state', cycle.state],
       ['mode', cycle.mode],
+      ['insights used', cycle.insightsUsed.join(', ') || null],
       ['error', cycle.error],
     ]),
     ...cycle.weakPoints.map((point) => visible(`weak point  ${point.severity.padEnd(8)}  ${point.title}`)),

@@ -173,6 +173,7 @@ export type Cycle = {
   state: CycleState;
   weakPoints: { id: string; severity: string; title: string }[];
   taskIds: string[];
+  insightsUsed: string[];
   error: string | null;
   startedAt: string;
   endedAt: string | null;

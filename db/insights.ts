@@ -3,7 +3,7 @@ import type { FoundLink } from '../domain/entity-link.ts';
 import { eventTypes, type NewEvent } from '../domain/events.ts';
 import type { Insight, InsightPattern } from '../domain/insight.ts';
 import { type FoundInsight, type KnownInsight, settleInsights } from '../domain/resonance.ts';
-import { change } from './change.ts';
+import { type Change, change, databaseError } from './change.ts';
 import type { Db } from './client.ts';
 import { replaceLinks } from './entity-links.ts';
 import { derivedId } from './ids.ts';
@@ -85,20 +85,32 @@ export async function recordResonance(
   db: Db,
   learned: { cycleId: string; found: FoundInsight[]; links: FoundLink[] },
 ): Promise<void> {
-  for (let tries = 1; tries <= maxTries; tries += 1) {
-    const known = await knownInsights(db);
-    if ((await recordOnce(db, learned, known)).status !== 'unchanged') return;
-  }
+  for (let tries = 1; tries <= maxTries; tries += 1)
+    if (await recordOnce(db, learned, await knownInsights(db))) return;
   throw new Error(
     `The insights of cycle ${learned.cycleId} moved while they were written, or it does not exist.`,
   );
 }
 
+/** False when the open insights are not those that were read. */
 async function recordOnce(
   db: Db,
+  learned: Parameters<typeof recordResonance>[1],
+  known: KnownInsight[],
+): Promise<boolean> {
+  try {
+    return (await change(db, changeOf(learned, known))).status !== 'unchanged';
+  } catch (error) {
+    // Another cycle has found the same meanwhile: this one has written nothing.
+    if (databaseError(error)?.constraint_name === 'insights_one_open') return false;
+    throw error;
+  }
+}
+
+function changeOf(
   { cycleId, found, links }: Parameters<typeof recordResonance>[1],
   known: KnownInsight[],
-) {
+): Change {
   const { fresh, held, ended, dropped } = settleInsights(known, found);
   const born = fresh.map((one) => ({ ...one, id: derivedId('ins', `${cycleId}|${one.key}`) }));
   const open = known.filter(({ isOpen }) => isOpen).map(({ id }) => id);
@@ -107,13 +119,15 @@ async function recordOnce(
     figures jsonb)`;
   const listed = (ids: string[]) =>
     sql`(select jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb))`;
-  return change(db, {
+  return {
     opKey: `halo.insights:${cycleId}`,
-    // What is new was told from what is open: had that moved, an event would speak of an insight that is not.
+    // What is new was told from what is open: had that moved, an event would speak of an insight that is not. The lock
+    // waits for a cycle that ends one now, which a snapshot does not show.
     write: sql`
       update halo_cycles set state = state
       where id = ${cycleId} and (
-        select coalesce(jsonb_agg(o.id order by o.id collate "C"), '[]') from insights o where o.ended_at is null
+        select coalesce(jsonb_agg(o.id order by o.id collate "C"), '[]')
+        from (select id from insights where ended_at is null order by id for update) o
       ) = ${JSON.stringify([...open].sort())}::text::jsonb
       returning *`,
     also: [
@@ -140,7 +154,7 @@ async function recordOnce(
       subjectId: cycleId,
       detail: { found: born.map(({ id }) => id), held: held.length, ended, dropped, links: links.length },
     },
-  });
+  };
 }
 
 /** All on record, the one that was seen last first. */

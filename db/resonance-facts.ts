@@ -42,7 +42,7 @@ export type FailureWindow = { failures: Failures[]; buckets: number };
  * When endpoints failed, and agents and squads whose tasks did, in time buckets that end with the present one. Postgres
  * counts: what comes here is one short row for each entity.
  */
-export async function failureWindow(log: Sql): Promise<FailureWindow> {
+export async function failureWindow(log: Sql, most = mostFailures): Promise<FailureWindow> {
   const seconds = togetherLimits.bucketMs / 1000;
   const since = log`now() - make_interval(secs => ${togetherLimits.windowMs / 1000}::float8)`;
   const rows = await log<{ entity: string; first: number; last: number; buckets: number[] }[]>`
@@ -50,14 +50,14 @@ export async function failureWindow(log: Sql): Promise<FailureWindow> {
       select e.recorded_at as at, 'endpoint:' || e.source_id as entity
       from events e
       where e.type = ${eventTypes.endpointFailed} and e.source_type = 'api' and e.recorded_at >= ${since}
-      order by e.recorded_at desc limit ${mostFailures}),
+      order by e.recorded_at desc limit ${most}),
     worked as (
       select e.recorded_at as at, a.agent_id, t.squad
       from events e
       join task_attempts a on a.key = (e.payload->>'taskId') || ':' || (e.payload->>'attempt')
       join tasks t on t.id = a.task_id
       where e.type = ${eventTypes.taskFailed} and e.source_type = 'squad' and e.recorded_at >= ${since}
-      order by e.recorded_at desc limit ${mostFailures}),
+      order by e.recorded_at desc limit ${most}),
     failed as (
       select at, entity from probed
       union all select at, 'agent:' || agent_id from worked
@@ -67,8 +67,8 @@ export async function failureWindow(log: Sql): Promise<FailureWindow> {
       select greatest(
         ${since},
         (select min(recorded_at) from events),
-        (select min(at) from probed having count(*) = ${mostFailures}),
-        (select min(at) from worked having count(*) = ${mostFailures})) as begins),
+        (select min(at) from probed having count(*) = ${most}),
+        (select min(at) from worked having count(*) = ${most})) as begins),
     numbered as (
       select entity, floor(extract(epoch from at) / ${seconds}::float8)::int as bucket
       from failed where at >= (select begins from edges)

@@ -17,13 +17,13 @@ export const insightBounds = {
 } as const;
 
 /** Insights that are kept, those that ended among them (LEDGER 1.2). */
-export const insightsKept = 100;
+const insightsKept = 100;
 
 /** How many entities one insight names; its figures say how many there are. */
-export const mostNamed = 200;
+const mostNamed = 200;
 
 /** Links this strong are an insight of their own. */
-export const strongTogether = 0.8;
+const strongTogether = 0.8;
 
 /**
  * Two or more endpoints with reliability below 0.4 are a high insight, each agent below 0.45 a medium one, each squad

@@ -93,7 +93,15 @@ const links = createRoute({
   tags: ['halo'],
   summary: 'Entities that fail together or resemble each other, the strongest links first',
   ...guard('memory:read'),
-  request: { query: z.strictObject({ ...pageQuery, entity, kind: z.enum(entityLinkKinds).optional() }) },
+  request: {
+    query: z.strictObject({
+      ...pageQuery,
+      // A place names two entities, whose ids are of any characters.
+      cursor: z.string().max(4_000).optional(),
+      entity,
+      kind: z.enum(entityLinkKinds).optional(),
+    }),
+  },
   responses: { 200: answer('One page of links.', pageOf(linkSchema)) },
 });
 

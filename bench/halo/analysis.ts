@@ -56,7 +56,7 @@ export async function measureAnalysis(stage: Stage): Promise<Bar[]> {
 }
 
 /** The slowest of some looks, and the most memory that was in use beyond that before it. */
-async function measureLooks(analyze: () => Promise<number>) {
+export async function measureLooks(analyze: () => Promise<number>) {
   let [seconds, peakMiB, issues] = [0, 0, 0];
   for (let look = 0; look < looks; look += 1) {
     globalThis.gc?.();
@@ -72,7 +72,8 @@ async function measureLooks(analyze: () => Promise<number>) {
   return { seconds, peakMiB, issues };
 }
 
-async function loadEntities(log: Sql): Promise<void> {
+/** Endpoints, squads and their tasks. */
+export async function loadEntities(log: Sql): Promise<void> {
   await log`
     insert into principals (id, kind, name, role, status) values ('prn_bench', 'human', 'bench', 'operator', 'active')
     on conflict do nothing`;

@@ -2,9 +2,10 @@ import { measureParts, type Part } from '../parts.ts';
 import type { Bar } from '../report.ts';
 import type { Stage } from '../stage.ts';
 import { measureAnalysis } from './analysis.ts';
+import { measureLearning } from './learning.ts';
 import { measureSimulation } from './simulation.ts';
 
-export const haloParts = ['simulation', 'analysis'] as const;
+export const haloParts = ['simulation', 'analysis', 'learning'] as const;
 
 const parts: Record<(typeof haloParts)[number], Part> = {
   simulation: {
@@ -16,6 +17,11 @@ const parts: Record<(typeof haloParts)[number], Part> = {
     title: 'endpoints and squads over 100,000 events',
     limitMs: 240_000,
     measure: measureAnalysis,
+  },
+  learning: {
+    title: 'insights and links of 100,000 failures',
+    limitMs: 240_000,
+    measure: measureLearning,
   },
 };
 

@@ -99,7 +99,10 @@ test('the log of a task is followed until the task has ended, each line once', a
 
 test('halo run --wait shows the cycle that was asked for once it has ended', async () => {
   const temporal = { workflowId: 'halo-cycle/c1', runId: null, url: 'http://ui/halo-cycle/c1' };
-  const cycle = { id: 'c1', mode: 'full', weakPoints: [], taskIds: ['tsk_1'], error: null, temporal };
+  const cycle = {
+    ...{ id: 'c1', mode: 'full', weakPoints: [], taskIds: ['tsk_1'], insightsUsed: ['ins_1'], error: null },
+    temporal,
+  };
   const states = ['analyzing', 'completed'];
   let asks = 0;
   api.on('POST /v1/halo/cycles', () => ({
@@ -113,7 +116,8 @@ test('halo run --wait shows the cycle that was asked for once it has ended', asy
   });
   const ended = await run(['halo', 'run', '--wait', '--url', api.url]);
   expect(ended.code).toBe(0);
-  for (const part of ['completed', 'tsk_1', 'http://ui/halo-cycle/c1']) expect(ended.stdout).toContain(part);
+  for (const part of ['completed', 'tsk_1', 'ins_1', 'http://ui/halo-cycle/c1'])
+    expect(ended.stdout).toContain(part);
 });
 
 test('a task is proposed with a key, so that a repetition makes no second one', async () => {

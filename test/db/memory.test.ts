@@ -33,6 +33,9 @@ async function traitsOf(entity: string): Promise<Record<string, number>> {
 const historyOf = (entity: string) =>
   database.root<{ event_id: string; cause: string; moves: Record<string, { from: number; to: number }> }[]>`
     select * from memory_history where entity = ${entity} order by id`;
+const waitingFor = (query: string) => database.root<{ pid: number }[]>`
+  select pid from pg_stat_activity
+  where datname = current_database() and wait_event_type = 'Lock' and query like ${query}`;
 
 describe('a batch of events', () => {
   test('moves each trait from the default, one event after the other, and tells each in the history', async () => {
@@ -89,22 +92,22 @@ describe('a batch of events', () => {
     // Another holds the last thing the statement needs: it has marked its events by then, and dies there.
     await count(failed(id));
     const holder = await database.root.reserve();
-    // eslint-disable-next-line no-restricted-syntax -- plays another client that holds a row
-    await holder`begin`;
-    await holder`select from memory_traits where entity = ${`endpoint:${id}`} for update`;
+    await holder`select pg_advisory_lock(77)`;
+    const held = database.log`
+      with locked as materialized (select from memory_traits where entity = ${`endpoint:${id}`} for update)
+      select pg_advisory_lock(77), pg_advisory_unlock(77) from locked limit 1`.execute();
+    await eventually(async () => (await waitingFor('%materialized%')).length).toBe(1);
     const ended = count(...events).then(
       () => 'counted',
       (error: { code?: unknown }) => error.code,
     );
-    const pids = () => database.root<{ pid: number }[]>`
-      select pid from pg_stat_activity
-      where datname = current_database() and wait_event_type = 'Lock' and query like '%memory_marks%'`;
-    await eventually(async () => (await pids()).length).toBe(1);
-    const [waiting] = await pids();
+    await eventually(async () => (await waitingFor('%memory_marks%')).length).toBe(1);
+    const [waiting] = await waitingFor('%memory_marks%');
     await database.root`select pg_terminate_backend(${waiting?.pid ?? 0}::int)`;
     expect(await ended).not.toBe('counted');
-    await holder`rollback`;
+    await holder`select pg_advisory_unlock(77)`;
     holder.release();
+    await held;
     expect((await traitsOf(`endpoint:${id}`)).reliability).toBe(0.4);
     expect(await historyOf(`endpoint:${id}`)).toHaveLength(1);
     expect(await count(...events)).toEqual({ counted: 2 });
