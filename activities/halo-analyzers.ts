@@ -1,3 +1,4 @@
+import { agentSeries } from '../db/agent-series.ts';
 import { agentSnapshots, markSilentAgents } from '../db/agents.ts';
 import type { Database } from '../db/client.ts';
 import { endpointSnapshots } from '../db/endpoint-series.ts';
@@ -39,7 +40,8 @@ export function createAnalyzers({
     'endpoint-health': async () => ({ issues: analyzeEndpointLook(await endpointSnapshots(db)) }),
     'agent-health': async (cycleId) => {
       await markSilentAgents(db, `agent.silent:${cycleId}`);
-      return { issues: analyzeAgents(await agentSnapshots(db)) };
+      const [agents, series] = await Promise.all([agentSnapshots(db), agentSeries(db)]);
+      return { issues: analyzeAgents(agents.map((agent) => ({ ...agent, ...series.get(agent.agentId) }))) };
     },
     'squad-efficiency': async () => ({ issues: analyzeSquads(await squadSnapshots(db)) }),
     environment: async () => {

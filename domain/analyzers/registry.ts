@@ -17,8 +17,8 @@ export const analyzerRegistry: Record<AnalyzerName, AnalyzerRow> = {
   },
   'agent-health': {
     modes: ['full', 'light'],
-    about: 'signs of life of agents',
-    watches: 'every agent that gives signs of life',
+    about: 'signs of life of agents, and the share of their tasks that fail',
+    watches: 'every agent that is not disabled',
   },
   'squad-efficiency': {
     modes: ['full'],
