@@ -22,18 +22,27 @@ import type { HaloLimits } from '../domain/halo-loop.ts';
 import type { LeftOut, Proposal } from '../domain/plan.ts';
 import type { Refusal } from '../domain/refusal.ts';
 import { defaultTimeoutMs } from '../domain/task.ts';
-import { createAnalyzers } from './halo-analyzers.ts';
+import { createAnalyzers, type Look } from './halo-analyzers.ts';
 import { type Pause, provePause } from './halo-pause.ts';
+import { nothingWatched, type Watched } from './watched.ts';
 
 export type HaloActivities = ReturnType<typeof createHaloActivities>;
 
 export type ProposedTask = CreatedTask & Pick<Proposal, 'title' | 'target' | 'severity'>;
 
 /** HALO's eyes and hands: analyzers read the record, proposals become tasks that wait for a person. */
-export function createHaloActivities({ database, limits }: { database: Database; limits: HaloLimits }) {
+export function createHaloActivities({
+  database,
+  limits,
+  watched = nothingWatched,
+}: {
+  database: Database;
+  limits: HaloLimits;
+  watched?: Watched;
+}) {
   const { db } = database;
 
-  const analyze = createAnalyzers({ database });
+  const analyze = createAnalyzers({ database, watched });
 
   return {
     readHaloLimits(): Promise<HaloLimits> {
@@ -50,17 +59,15 @@ export function createHaloActivities({ database, limits }: { database: Database;
     },
 
     async runAnalyzer(input: { cycleId: string; analyzer: AnalyzerName }): Promise<Issue[]> {
-      return worstFirst(await analyze[input.analyzer](input.cycleId));
+      return worstFirst((await analyze[input.analyzer](input.cycleId)).issues);
     },
 
     /** One analyzer's look, with how long it took. */
-    async examine(input: {
-      cycleId: string;
-      analyzer: AnalyzerName;
-    }): Promise<{ issues: Issue[]; tookMs: number }> {
+    async examine(input: { cycleId: string; analyzer: AnalyzerName }): Promise<Look & { tookMs: number }> {
       const startedAt = performance.now();
-      const issues = worstFirst(await analyze[input.analyzer](input.cycleId));
-      return { issues, tookMs: Math.round(performance.now() - startedAt) };
+      const look = await analyze[input.analyzer](input.cycleId);
+      const tookMs = Math.round(performance.now() - startedAt);
+      return { ...look, issues: worstFirst(look.issues), tookMs };
     },
 
     recordIssues(input: CycleFindings) {

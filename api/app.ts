@@ -43,6 +43,7 @@ import { addEventTypeRoute } from './routes/event-types.ts';
 import { addEnvelopeRoute } from './routes/envelopes.ts';
 import { addEventRoutes } from './routes/events.ts';
 import { addEventStatsRoute } from './routes/event-stats.ts';
+import { addHaloAnalyzerRoute } from './routes/halo-analyzers.ts';
 import { addHaloStateRoute } from './routes/halo-state.ts';
 import { addHaloRoutes } from './routes/halo.ts';
 import { addInsightRoutes } from './routes/insights.ts';
@@ -129,6 +130,7 @@ export function createApp(deps: ApiDeps): Api {
   addPolicyRoutes(app, deps);
   addKillSwitchRoutes(app, deps);
   addHaloStateRoute(app, deps);
+  addHaloAnalyzerRoute(app, deps);
   addHaloRoutes(app, deps);
   // Before the routes of one record, which would take `export` for an entity.
   addMemoryTransferRoutes(app, deps);

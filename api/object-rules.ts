@@ -80,6 +80,7 @@ export const objectRules = {
   'GET /v1/halo/cycles': 'none',
   'GET /v1/halo/cycles/{id}': 'none',
   'GET /v1/halo': 'none',
+  'GET /v1/halo/analyzers': 'none',
   'POST /v1/halo/pause': 'none',
   'POST /v1/halo/resume': 'none',
 

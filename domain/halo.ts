@@ -1,4 +1,5 @@
 import { storableText } from './json.ts';
+import type { Check } from './analyzers/check.ts';
 import { type AnalyzerName, type Issue, issueSeverities, type WeakPoint } from './analyzers/issue.ts';
 
 /*
@@ -29,6 +30,8 @@ export type Examination = {
   state: 'done' | 'failed';
   tookMs: number;
   issues: Issue[];
+  /** Where it looks at things that are named to be watched: how each check stands. */
+  checks?: Check[];
 };
 
 /** The same, as it is kept on the cycle. */

@@ -110,6 +110,16 @@ export async function startWorkers(
             errorWindowMs: config.DREAMNET_HALO_ERROR_WINDOW_MS,
             cyclesPerHour: config.DREAMNET_HALO_CYCLES_PER_HOUR,
           },
+          watched: {
+            envFiles: config.DREAMNET_WATCH_ENV_FILES,
+            hosts: config.DREAMNET_WATCH_HOSTS,
+            healthUrls: config.DREAMNET_WATCH_HEALTH_URLS,
+            allowPrivateNetwork: config.DREAMNET_WATCH_PRIVATE_NETWORK === 'allow',
+            disks: config.DREAMNET_WATCH_DISKS,
+            builds: config.DREAMNET_WATCH_BUILDS,
+            lockFiles: config.DREAMNET_WATCH_LOCK_FILES,
+            owner: config.DREAMNET_WATCH_OWNER ?? null,
+          },
         }),
         ...createHaloLearningActivities({
           database,

@@ -8,6 +8,7 @@ import { readNumber } from '../input.ts';
 import { facts, table } from '../output.ts';
 import { bodyOf, show } from '../session.ts';
 import type { Cycle, HaloState, Link, Page } from '../views.ts';
+import { analyzersCommand } from './halo-analyzers.ts';
 import { repairsCommand } from './halo-repairs.ts';
 
 const runCommand = command({
@@ -131,5 +132,6 @@ export const haloCommands: Record<string, CommandDef> = {
   pause: switchCommand('pause', 'No cycle starts until a resume'),
   resume: switchCommand('resume', 'Cycles start again'),
   cycles: cyclesCommand,
+  analyzers: analyzersCommand,
   repairs: repairsCommand,
 };

@@ -1,13 +1,7 @@
-import { detectChanges, type Point } from '../change-detection.ts';
-import { figuresOf } from './endpoint-health.ts';
+import type { Point } from '../change-detection.ts';
+import { failingOf } from './ended-tasks.ts';
 import type { Issue } from './issue.ts';
 
-/** A squad of whose tasks more than this share fails is a high issue (LEDGER 1.2). */
-const mostFailing = 0.3;
-/** With fewer ended tasks than this a share says nothing. */
-const enoughTasks = 10;
-/** The share is that of its newest tasks: what failed long ago is not held against it. */
-const newestTasks = 50;
 const idleAfterDays = 7;
 
 export type SquadSnapshot = {
@@ -28,23 +22,14 @@ export type SquadSnapshot = {
  */
 export function analyzeSquads(squads: SquadSnapshot[]): Issue[] {
   return squads.flatMap((squad): Issue[] => {
-    const { ended, failed, sinceMs } = newest(squad.series);
-    const share = ended === 0 ? 0 : failed / ended;
-    const change = detectChanges(squad.series).find(({ kind }) => kind === 'failing');
-    const isBad = ended >= enoughTasks && share > mostFailing;
-    const figures = { failed, ended, share: Number(share.toFixed(3)), limit: mostFailing };
-    if (isBad || change !== undefined) {
-      const observed = {
-        ...figures,
-        ...(change === undefined ? {} : { change: figuresOf(change) }),
-      };
-      const title = `${failed} of its newest ${ended} tasks failed${isBad ? '' : ', more than is usual for it'}`;
-      const since = change?.sinceMs ?? sinceMs;
+    const failing = failingOf(squad.series);
+    if (failing !== null) {
+      const { title, observed, sinceMs } = failing;
       return [
         {
           ...issueOf(squad, 'failing', title),
           ...{ severity: 'high', observed, evidence: squad.evidence },
-          ...(since === undefined ? {} : { sinceMs: since }),
+          ...(sinceMs === undefined ? {} : { sinceMs }),
         },
       ];
     }
@@ -67,17 +52,4 @@ function issueOf({ squad, owner }: SquadSnapshot, what: 'failing' | 'idle', titl
     owner,
     evidence: [],
   };
-}
-
-/** The newest hours with fifty ended tasks together, and the first of them that had a failure. */
-function newest(series: readonly Point[]): { ended: number; failed: number; sinceMs: number | undefined } {
-  let [ended, failed] = [0, 0];
-  let sinceMs: number | undefined;
-  for (const point of series.toReversed()) {
-    if (ended >= newestTasks) break;
-    ended += point.results;
-    failed += point.failures;
-    if (point.failures > 0) sinceMs = point.atMs;
-  }
-  return { ended, failed, sinceMs };
 }

@@ -71,6 +71,7 @@ export const permissionTable: Record<string, BuiltInRole[] | 'public'> = {
   'POST /v1/autonomy/{action}/{class}/grant': ['admin'],
   'POST /v1/autonomy/{action}/{class}/withdraw': workers,
   'GET /v1/halo': readers,
+  'GET /v1/halo/analyzers': readers,
   'POST /v1/halo/pause': workers,
   'POST /v1/halo/resume': workers,
 

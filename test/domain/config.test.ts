@@ -152,9 +152,43 @@ describe('what is wrong is named', () => {
   test.each([
     ['DREAMNET_MAX_CACHED_WORKFLOWS', '9'],
     ['DREAMNET_SHUTDOWN_GRACE_MS', 'soon'],
+    ['DREAMNET_WATCH_ENV_FILES', '/app/.env'],
+    ['DREAMNET_WATCH_ENV_FILES', '/app/.env,/app/.env'],
+    ['DREAMNET_WATCH_ENV_FILES', '.env,/app/.env'],
+    ['DREAMNET_WATCH_BUILDS', 'dist/main.js'],
+    ['DREAMNET_WATCH_LOCK_FILES', '/a\nb'],
+    ['DREAMNET_WATCH_DISKS', Array.from({ length: 21 }, (_, n) => `/disk${n}`).join(',')],
+    ['DREAMNET_WATCH_HOSTS', 'http://shop'],
+    ['DREAMNET_WATCH_HOSTS', '-shop'],
+    ['DREAMNET_WATCH_HEALTH_URLS', 'shop/health'],
+    ['DREAMNET_WATCH_HEALTH_URLS', 'file:///etc/passwd'],
+    ['DREAMNET_WATCH_HEALTH_URLS', 'http://me:secret@shop/health'],
+    ['DREAMNET_WATCH_HEALTH_URLS', 'http://shop/health?token=secret'],
+    ['DREAMNET_WATCH_PRIVATE_NETWORK', 'yes'],
+    ['DREAMNET_WATCH_OWNER', 'admin'],
   ])('of the worker: %s=%s', (name, value) => {
     expect(parseWorkerConfig({ ...worker, [name]: value })).toMatchObject({
       message: expect.stringContaining(`${name}:`),
+    });
+  });
+
+  test('what is watched is named in lists; nothing is watched unless it is', () => {
+    expect(parseWorkerConfig(worker)).toMatchObject({
+      ...{ DREAMNET_WATCH_ENV_FILES: [], DREAMNET_WATCH_HOSTS: [], DREAMNET_WATCH_HEALTH_URLS: [] },
+      ...{ DREAMNET_WATCH_DISKS: [], DREAMNET_WATCH_BUILDS: [], DREAMNET_WATCH_LOCK_FILES: [] },
+      DREAMNET_WATCH_PRIVATE_NETWORK: 'refuse',
+    });
+    const given = {
+      DREAMNET_WATCH_ENV_FILES: '/app/.env.example, /app/.env',
+      DREAMNET_WATCH_HOSTS: 'localhost,127.0.0.1,db.example.org',
+      DREAMNET_WATCH_HEALTH_URLS: 'http://127.0.0.1:8080/healthz',
+      DREAMNET_WATCH_OWNER: 'prn_1',
+    };
+    expect(parseWorkerConfig({ ...worker, ...given })).toMatchObject({
+      DREAMNET_WATCH_ENV_FILES: ['/app/.env.example', '/app/.env'],
+      DREAMNET_WATCH_HOSTS: ['localhost', '127.0.0.1', 'db.example.org'],
+      DREAMNET_WATCH_HEALTH_URLS: ['http://127.0.0.1:8080/healthz'],
+      DREAMNET_WATCH_OWNER: 'prn_1',
     });
   });
 
