@@ -182,6 +182,8 @@ describe('in a cycle', () => {
     expect(issues.map(({ severity }) => severity)).toEqual(['high', 'medium', 'medium', 'low']);
     const proposals = planTasks(weakPoints);
     expect(proposals).toMatchObject([{ type: 'env.sync', severity: 'high', requestedBy: people.admin }]);
+    const tasks = await watch({}).proposeTasks({ cycleId, proposals });
+    expect(tasks).toMatchObject([{ state: 'pending-approval', target: `environment:${folder}/second.env` }]);
     const stored = await listHaloIssues(database.db, cycleId);
     const events = await database.root`select * from events where correlation_id = ${cycleId}`;
     const audit = await database.root`select * from audit_entries where subject_id = ${cycleId}`;
@@ -190,7 +192,7 @@ describe('in a cycle', () => {
     const { operator } = await keysOf(database, people);
     const shown = await call('GET', '/v1/halo/analyzers', { as: operator });
     expect(shown.status).toBe(200);
-    const all = JSON.stringify([issues, proposals, stored, events, audit, shown.body]);
+    const all = JSON.stringify([issues, proposals, tasks, stored, events, audit, shown.body]);
     expect(all).toContain('TOKEN');
     for (const secret of secrets) expect(all).not.toContain(secret);
   });

@@ -1,5 +1,6 @@
 import type { HaloActivities } from '../../activities/halo.ts';
 import type { HaloLearningActivities } from '../../activities/halo-learning.ts';
+import type { Check } from '../../domain/analyzers/check.ts';
 import type { AnalyzerName, Issue } from '../../domain/analyzers/issue.ts';
 import { defaultHaloLimits, type HaloLimits } from '../../domain/halo-loop.ts';
 import { type Lessons, noLessons } from '../../domain/insight.ts';
@@ -25,6 +26,8 @@ export function anIssue(given: Partial<Issue> = {}): Issue {
 type Script = {
   limits?: Partial<HaloLimits>;
   find?: (analyzer: AnalyzerName) => Issue[];
+  /** What an analyzer that makes checks says of them. */
+  checks?: Partial<Record<AnalyzerName, Check[]>>;
   lessons?: Partial<Lessons>;
 };
 
@@ -58,7 +61,9 @@ export function fakeHalo(script: Script = {}) {
     },
     async examine(input) {
       await note('examine', input);
-      return { issues: script.find === undefined ? [] : script.find(input.analyzer), tookMs: 1 };
+      const checks = script.checks?.[input.analyzer];
+      const issues = script.find === undefined ? [] : script.find(input.analyzer);
+      return { issues, tookMs: 1, ...(checks === undefined ? {} : { checks }) };
     },
     recordIssues: (input) => note('recordIssues', input),
     async proposeTasks(input) {

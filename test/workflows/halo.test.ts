@@ -1,6 +1,7 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { Check } from '../../domain/analyzers/check.ts';
 import type { AnalyzerName, Issue } from '../../domain/analyzers/issue.ts';
 import { emptyHaloLoop, type HaloTrigger } from '../../domain/halo-loop.ts';
 import type { haloCycle, haloLoop } from '../../workflows/index.ts';
@@ -164,9 +165,10 @@ async function playCycle(
   find: (analyzer: AnalyzerName) => Issue[],
   mode: 'full' | 'light' = 'full',
   later: (taskQueue: string) => Promise<unknown> = () => Promise.resolve(),
+  checks: Partial<Record<AnalyzerName, Check[]>> = {},
 ) {
   const taskQueue = aQueue('cycle');
-  const halo = fakeHalo({ find });
+  const halo = fakeHalo({ find, checks });
   const activities = { ...halo.activities, ...fakeRecord(taskQueue).activities };
   const worker = await createWorker(environment, taskQueue, activities);
   return worker.runUntil(async () => {
@@ -207,6 +209,19 @@ describe('a cycle', () => {
     expect(result).toMatchObject({ step: 'completed', weakPoints: 2, proposals: 0 });
     const recorded = calls.find((call) => call.activity === 'recordIssues')?.input as { issues: Issue[] };
     expect(recorded.issues.map((issue) => issue.key).sort()).toEqual(['analyzer-failed', 'prb_1']);
+  });
+
+  test('how the checks of the patrol stood is kept on the cycle', async () => {
+    const checks: Check[] = [{ name: 'dns', state: 'green', said: 'all as it should be', watches: ['shop'] }];
+    const { calls } = await playCycle(() => [], 'full', undefined, { 'swarm-patrol': checks });
+    const recorded = calls.find((call) => call.activity === 'recordIssues')?.input as { analyses: unknown[] };
+    expect(recorded.analyses).toContainEqual({
+      ...{ analyzer: 'swarm-patrol', state: 'done', tookMs: 1, issues: 0 },
+      checks,
+    });
+    expect(recorded.analyses).toContainEqual({
+      ...{ analyzer: 'environment', state: 'done', tookMs: 1, issues: 0 },
+    });
   });
 
   test('a light cycle proposes nothing', async () => {
