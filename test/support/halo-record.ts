@@ -1,5 +1,6 @@
 import type { HaloActivities } from '../../activities/halo.ts';
 import type { HaloLearningActivities } from '../../activities/halo-learning.ts';
+import type { HaloSupersedingActivities, ToldRun } from '../../activities/halo-superseding.ts';
 import type { AnalyzerName, Issue } from '../../domain/analyzers/issue.ts';
 import { defaultHaloLimits, type HaloLimits } from '../../domain/halo-loop.ts';
 import { type Lessons, noLessons } from '../../domain/insight.ts';
@@ -26,6 +27,8 @@ type Script = {
   limits?: Partial<HaloLimits>;
   find?: (analyzer: AnalyzerName) => Issue[];
   lessons?: Partial<Lessons>;
+  /** The proposals of earlier cycles that this one supersedes. */
+  supersedes?: () => ToldRun[];
 };
 
 /** HALO's activities without a database: remembers what it was asked. */
@@ -35,7 +38,7 @@ export function fakeHalo(script: Script = {}) {
     calls.push({ activity, input });
     return Promise.resolve();
   };
-  const activities: HaloActivities & HaloLearningActivities = {
+  const activities: HaloActivities & HaloLearningActivities & HaloSupersedingActivities = {
     async readHaloLimits() {
       await note('readHaloLimits', {});
       return { ...defaultHaloLimits, ...script.limits };
@@ -72,6 +75,10 @@ export function fakeHalo(script: Script = {}) {
         target,
         severity,
       }));
+    },
+    async supersedeProposals(input) {
+      await note('supersedeProposals', input);
+      return script.supersedes?.() ?? [];
     },
     beginLearning: (input) => note('beginLearning', input),
     recordLearningError: (input) => note('recordLearningError', input),
