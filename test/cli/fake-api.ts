@@ -207,6 +207,8 @@ export function task(more: object = {}) {
     outcomeUnknown: false,
     progress: null,
     error: null,
+    supersededBy: null,
+    supersededBecause: null,
     createdAt: '2026-01-01T00:00:00.000Z',
     updatedAt: '2026-01-01T00:00:00.000Z',
     temporal: link(`task/${taskId}`),
