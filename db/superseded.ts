@@ -10,7 +10,10 @@ import { getTask } from './tasks.ts';
 const isUntouched = sql`tasks.origin = 'halo' and tasks.state = 'pending-approval' and tasks.approvals = 1`;
 const mostAtOnce = 1_000;
 
-/** The proposals of earlier cycles that wait for a person, the oldest first, with what was seen of their targets since. */
+/**
+ * The proposals of earlier cycles that wait for a person, also those that this cycle has superseded, the oldest first, with
+ * what was seen of their targets since.
+ */
 export async function waitingProposals(db: Db, cycleId: string): Promise<WaitingProposal[]> {
   const { endpointFailed: failed, endpointSucceeded: succeeded } = eventTypes;
   const rows = await db.execute(sql`
@@ -27,7 +30,7 @@ export async function waitingProposals(db: Db, cycleId: string): Promise<Waiting
                    where tasks.target = 'agent:' || a.id and a.executor = 'temporal'
                      and a.state not in ('offline', 'disabled') and a.last_seen_at > tasks.created_at) as "seenSince"
     from tasks
-    where ${isUntouched} and tasks.superseded_by is null and tasks.origin_id is distinct from ${cycleId}
+    where ${isUntouched} and coalesce(tasks.superseded_by, ${cycleId}) = ${cycleId} and tasks.origin_id is distinct from ${cycleId}
     order by tasks.created_at, tasks.id limit ${mostAtOnce}::int`);
   return rows as unknown as WaitingProposal[];
 }

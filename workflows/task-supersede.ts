@@ -2,20 +2,15 @@ import { CancellationScope, setHandler } from '@temporalio/workflow';
 import type { TaskActivities } from '../activities/tasks.ts';
 import { supersededSignal } from './messages.ts';
 
-export type SupersedeWatch = {
-  /** True once the record has ended the task because HALO superseded it. */
-  isWithdrawn(): boolean;
-};
-
 /**
  * What a later cycle of HALO does to a proposal that still waits. Anyone can send a signal, so `superseded` only makes the
  * run ask the record, which ends the task in the same statement: a forged one, or one after a person's decision, changes
- * nothing.
+ * nothing. The answer is true once the record has ended the task.
  */
 export function watchSupersede(
   taskId: string,
   record: Pick<TaskActivities, 'withdrawSuperseded'>,
-): SupersedeWatch {
+): () => boolean {
   let asked = false;
   let isAsking = false;
   let isWithdrawn = false;
@@ -33,5 +28,5 @@ export function watchSupersede(
     asked = true;
     if (!isAsking) await CancellationScope.nonCancellable(ask);
   });
-  return { isWithdrawn: () => isWithdrawn };
+  return () => isWithdrawn;
 }

@@ -61,7 +61,7 @@ export async function task(input: TaskInput): Promise<TaskRunState> {
   const record = inTurn(taskActivities);
   const gate = openGate(inTurn, () => (dispatchNow && life.state === 'pending-approval' ? taskId : null));
   const hold = watchHold(taskId, record, isCancelAsked);
-  const { isWithdrawn } = watchSupersede(taskId, record);
+  const isWithdrawn = watchSupersede(taskId, record);
   setHandler(taskStateQuery, () => life);
   setHandler(dispatchUpdate, async (request) => {
     const asked: Asked = { request };

@@ -207,6 +207,8 @@ export function task(more: object = {}) {
     outcomeUnknown: false,
     progress: null,
     error: null,
+    ...{ squad: null, priority: 'normal', score: 50, dependsOn: [], parentId: null },
+    ...{ notBefore: null, dueAt: null, waitsFor: null },
     supersededBy: null,
     supersededBecause: null,
     createdAt: '2026-01-01T00:00:00.000Z',
