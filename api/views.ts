@@ -50,6 +50,9 @@ export const taskSchema = z
     /** What an approved task waits for before it begins by itself. */
     waitsFor: z.string().nullable(),
     waitsOn: z.enum(waitKinds).nullable(),
+    /** The cycle of HALO that found a better proposal or none to be needed, and why; a person's earlier decision stands. */
+    supersededBy: z.string().nullable(),
+    supersededBecause: z.string().nullable(),
     createdAt: instant,
     updatedAt: instant,
     endedAt: instant.nullable(),
@@ -97,6 +100,8 @@ export function taskView(deps: ApiDeps, row: TaskRow): z.infer<typeof taskSchema
     dueAt: row.dueAt?.toISOString() ?? null,
     waitsFor: row.state === 'pending' ? row.waitsFor : null,
     waitsOn: row.state === 'pending' ? row.waitsOn : null,
+    supersededBy: row.supersededBy,
+    supersededBecause: row.supersededBecause,
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
     endedAt: row.endedAt?.toISOString() ?? null,

@@ -67,6 +67,9 @@ function showCycle(session: Session, reply: Reply): void {
     ...cycle.weakPoints.map((point) => visible(`weak point  ${point.severity.padEnd(8)}  ${point.title}`)),
     ...(cycle.issues ?? []).flatMap(describeIssue),
     ...cycle.taskIds.map((id) => visible(`proposed    ${id}`)),
+    ...(cycle.superseded ?? []).map(({ taskId, state, because }) =>
+      visible(`superseded  ${taskId}  ${state}  ${because}`),
+    ),
     linkLine(session.out, cycle.temporal),
   ]);
 }

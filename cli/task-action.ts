@@ -47,6 +47,10 @@ export function describeTask({ out }: Session, task: Task): string[] {
       ['not before', task.notBefore === null ? null : instant(task.notBefore)],
       ['due', task.dueAt === null ? null : instant(task.dueAt)],
       ['waits for', task.waitsFor],
+      [
+        'superseded',
+        task.supersededBy === null ? null : `by ${task.supersededBy}: ${task.supersededBecause}`,
+      ],
       ['progress', done],
       ['error', task.error],
     ]),

@@ -140,6 +140,8 @@ export type Task = {
   notBefore: string | null;
   dueAt: string | null;
   waitsFor: string | null;
+  supersededBy: string | null;
+  supersededBecause: string | null;
   error: string | null;
   createdAt: string;
   updatedAt: string;
@@ -180,6 +182,7 @@ export type Cycle = {
   temporal: Link;
   /** Of one cycle only. */
   issues?: HaloIssue[];
+  superseded?: { taskId: string; title: string; target: string; state: TaskState; because: string }[];
 };
 export type HaloIssue = {
   id: string;

@@ -23,6 +23,7 @@ export const eventTypes = {
   haloResumed: 'halo.loop.resumed',
   haloInsightFound: 'halo.insight.found',
   haloRepairJudged: 'halo.repair.judged',
+  haloProposalSuperseded: 'halo.proposal.superseded',
   autonomyChanged: 'halo.autonomy.changed',
   memoryChanged: 'halo.memory.changed',
   deployCompleted: 'deploy.completed',

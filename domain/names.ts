@@ -58,6 +58,7 @@ export const messageNames = {
   cancel: 'cancel',
   hold: 'hold',
   release: 'release',
+  superseded: 'superseded',
   taskState: 'taskState',
   haloTrigger: 'trigger',
   haloRequest: 'requestCycle',

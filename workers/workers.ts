@@ -9,6 +9,7 @@ import { createDecisionActivities } from '../activities/decisions.ts';
 import { createHaloActivities } from '../activities/halo.ts';
 import { createHaloTimerActivities } from '../activities/halo-timer.ts';
 import { createHaloLearningActivities } from '../activities/halo-learning.ts';
+import { createHaloSupersedingActivities } from '../activities/halo-superseding.ts';
 import { createHttpActivities } from '../activities/http.ts';
 import {
   createNotificationActivities,
@@ -129,6 +130,7 @@ export async function startWorkers(
             giveUpAfterMs: config.DREAMNET_VERDICT_GIVE_UP_HOURS * 3_600_000,
           },
         }),
+        ...createHaloSupersedingActivities({ database }),
         ...createHaloTimerActivities({ signalHalo: (trigger) => runs.signalHalo(trigger) }),
         ...createProbeActivities({ database }),
         ...createAuditActivities({

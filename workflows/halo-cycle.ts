@@ -26,6 +26,7 @@ import {
 import { planTasks, summarizeIncidents } from '../domain/plan.ts';
 import { entityOf, type Lessons, noLessons, raiseByInsights } from '../domain/insight.ts';
 import { describeRun } from './describe-run.ts';
+import { supersedeProposals } from './halo-superseding.ts';
 import type { HaloCycleInput } from './inputs.ts';
 import { type CycleRunState, cycleStateQuery } from './messages.ts';
 import { task } from './task.ts';
@@ -78,6 +79,11 @@ export async function haloCycle(input: HaloCycleInput): Promise<CycleRunState> {
     const tasks = await record.proposeTasks({ cycleId, proposals });
     life.proposals = tasks.length;
     for (const proposed of tasks) await startTask(proposed);
+    if (proposesTasks(mode))
+      await supersedeProposals(
+        cycleId,
+        proposals.map(({ target }) => target),
+      );
     if (learns) {
       life.step = 'learning';
       await record.beginLearning({ cycleId });

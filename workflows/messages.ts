@@ -25,6 +25,8 @@ export const cancelUpdate = defineUpdate<TaskAnswer, [TaskRequest]>(messageNames
 export const holdSignal = defineSignal(messageNames.hold);
 /** Tells a parked run that its turn after a release has come; the record knows whether it has. */
 export const releaseSignal = defineSignal(messageNames.release);
+/** Tells a task to look whether HALO superseded it. It proves nothing: the run asks the record. */
+export const supersededSignal = defineSignal(messageNames.superseded);
 
 export type TaskRunState = {
   taskId: string;

@@ -1,9 +1,12 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { getHaloCycle, type HaloCycleRow, listHaloCycles, listHaloIssues } from '../../db/halo.ts';
+import { supersededBy } from '../../db/superseded.ts';
 import { analyzers, issueSeverities } from '../../domain/analyzers/issue.ts';
+
 import { cycleModes, cycleStates } from '../../domain/halo.ts';
 import { haloCycleWorkflowId, haloWorkflowId } from '../../domain/names.ts';
 import { refuse } from '../../domain/refusal.ts';
+import { taskStates } from '../../domain/task.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { askerOf } from '../decide.ts';
@@ -35,6 +38,14 @@ const cycleSchema = z
     temporal: temporalLinkSchema,
   })
   .openapi('HaloCycle');
+
+const supersededSchema = z.object({
+  taskId: z.string(),
+  title: z.string(),
+  target: z.string(),
+  state: z.enum(taskStates),
+  because: z.string(),
+});
 
 const issueSchema = z.object({
   id: z.string(),
@@ -83,10 +94,15 @@ const one = createRoute({
   method: 'get',
   path: '/v1/halo/cycles/{id}',
   tags: ['halo'],
-  summary: 'One cycle with the issues it found',
+  summary: 'One cycle with the issues it found, and the earlier proposals that it superseded',
   ...guard('halo:read'),
   request: { params: idParams },
-  responses: { 200: answer('The cycle.', cycleSchema.extend({ issues: z.array(issueSchema) })) },
+  responses: {
+    200: answer(
+      'The cycle.',
+      cycleSchema.extend({ issues: z.array(issueSchema), superseded: z.array(supersededSchema) }),
+    ),
+  },
 });
 
 const pauseAnswer = z.object({ paused: z.boolean(), temporal: temporalLinkSchema });
@@ -143,9 +159,9 @@ export function addHaloRoutes(app: Api, deps: ApiDeps): void {
     const { id } = c.req.valid('param');
     const row = await getHaloCycle(db, id);
     if (row === null) throwRefusal(refuse('NOT_FOUND', `There is no cycle ${id}.`));
-    const issues = await listHaloIssues(db, id);
+    const [issues, superseded] = await Promise.all([listHaloIssues(db, id), supersededBy(db, id)]);
     return c.json(
-      { ...cycleView(deps, row), issues: issues.map(({ cycleId: _cycleId, ...issue }) => issue) },
+      { ...cycleView(deps, row), issues: issues.map(({ cycleId: _cycleId, ...issue }) => issue), superseded },
       200,
     );
   });

@@ -40,7 +40,7 @@ export type Issue = {
 export type WeakPoint = Issue & { id: string };
 
 /** Most findings of one analyzer that a cycle carries; the worst come first. */
-const maxIssues = 200;
+export const maxIssues = 200;
 
 /** A thousand failing endpoints still make a small history: the worst findings speak for the rest. */
 export function worstFirst(issues: Issue[]): Issue[] {

@@ -120,6 +120,30 @@ test('halo run --wait shows the cycle that was asked for once it has ended', asy
     expect(ended.stdout).toContain(part);
 });
 
+test('a cycle and a task say which proposals were superseded, by whom and why', async () => {
+  const temporal = { workflowId: 'halo-cycle/c2', runId: null, url: 'http://ui/halo-cycle/c2' };
+  const because = 'its target is healthy again';
+  const superseded = [{ taskId, title: 'Repair', target: 'probe:shop', state: 'cancelled', because }];
+  const cycle = {
+    id: 'c2',
+    mode: 'full',
+    state: 'completed',
+    weakPoints: [],
+    taskIds: [],
+    error: null,
+    temporal,
+  };
+  api.on('GET /v1/halo/cycles/c2', () => ({ body: { ...cycle, superseded } }));
+  const shown = await run(['halo', 'cycles', 'c2', '--url', api.url]);
+  expect(shown.stdout).toContain(`superseded  ${taskId}  cancelled  ${because}`);
+  const gone = { state: 'cancelled', supersededBy: 'c2', supersededBecause: because };
+  const children = { total: 0, done: 0, ended: 0, share: null };
+  const whole = { task: task(gone), approval: null, attempts: [], children, choice: null };
+  api.on(`GET /v1/tasks/${taskId}`, () => ({ body: whole }));
+  const told = await run(['task', 'show', taskId, '--url', api.url]);
+  expect(told.stdout).toContain(`by c2: ${because}`);
+});
+
 test('a task is proposed with a key, so that a repetition makes no second one', async () => {
   api.on('POST /v1/tasks', () => ({ status: 201, body: task({ state: 'pending-approval' }) }));
   const args = ['task', 'create', 'repair.api.endpoint', '--title', 'Repair shop', '--target', 'probe:shop'];

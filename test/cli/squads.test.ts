@@ -25,6 +25,7 @@ const task = {
   ...{ progress: null, error: null, createdAt: '2026-01-01T00:00:00.000Z', squad: 'shop', priority: 'high' },
   ...{ score: 82.5, dependsOn: ['tsk_first'], parentId: null, notBefore: null, payload: {}, result: null },
   ...{ dueAt: '2027-01-01T00:00:00.000Z', waitsFor: 'its time: not before 2026-12-01T00:00:00.000Z' },
+  ...{ supersededBy: null, supersededBecause: null },
   temporal: { workflowId: 'task/tsk_1', runId: null, url: 'http://temporal/' },
 };
 

@@ -29,6 +29,7 @@ import {
   releaseSignal,
   resumeSignal,
   rewindSignal,
+  supersededSignal,
   type TaskRunState,
 } from '../../workflows/messages.ts';
 import { anIssue, fakeHalo } from '../support/halo-record.ts';
@@ -122,6 +123,17 @@ function stoppedScenario(): Scenario {
   });
 }
 
+/** HALO withdraws a proposal that waits: the first signal is forged, the second is not. */
+function supersededScenario(): Scenario {
+  let isSuperseded = false;
+  return taskScenario({ withdraws: () => isSuperseded }, async (handle) => {
+    await handle.signal(supersededSignal);
+    await sleep(1_000);
+    isSuperseded = true;
+    await handle.signal(supersededSignal);
+  });
+}
+
 /** A person cancels a redrive between two releases; the signal before that is forged. */
 function cancelledRedrive(): Scenario {
   const record = fakeRedrive({ total: 100, canary: false, perMinute: 6 });
@@ -177,6 +189,7 @@ const scenarios: Record<string, Scenario> = {
   'task.cancel': taskScenario({}, (handle) =>
     handle.executeUpdate(cancelUpdate, { args: [{ requestId: 'cnl_1' }] }),
   ),
+  'task.superseded': supersededScenario(),
   'task.race': taskScenario({ dispatchMode: 'auto' }, (handle) =>
     Promise.allSettled([
       handle.executeUpdate(decideUpdate, { args: [approve] }),
@@ -326,6 +339,27 @@ const scenarios: Record<string, Scenario> = {
     args: [
       {
         cycleId: 'cyc_recorded',
+        mode: 'full',
+        trigger: { manual: 0, event: 1, eventIds: ['evt_1'] },
+        requestedBy: null,
+      },
+    ],
+  },
+  // One of the two runs is gone.
+  'haloCycle.supersedes': {
+    activities: (taskQueue) => ({
+      ...fakeHalo({
+        find: found,
+        supersedes: () => [
+          { taskId: 'tsk_gone', workflowId: 'task/tsk_gone' },
+          { taskId: 'tsk_cyc_supersedes_0', workflowId: 'task/tsk_cyc_supersedes_0' },
+        ],
+      }).activities,
+      ...fakeRecord(taskQueue).activities,
+    }),
+    args: [
+      {
+        cycleId: 'cyc_supersedes',
         mode: 'full',
         trigger: { manual: 0, event: 1, eventIds: ['evt_1'] },
         requestedBy: null,

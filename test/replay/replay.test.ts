@@ -38,7 +38,7 @@ describe('recorded histories', () => {
   test.each([
     ...['approve', 'reject', 'expire', 'retry', 'signal', 'cancel', 'outcome-unknown'],
     ...['edit', 'remind', 'remind-expire', 'guidance'],
-    ...['parked', 'stopped'],
+    ...['parked', 'stopped', 'superseded'],
     ...['dependencies', 'dependency-fails', 'not-before', 'place'],
   ])('the %s branch of the task has one', (scenario) => {
     expect(histories).toContainEqual(expect.stringMatching(`^task\\.${scenario}\\.v\\d+\\.json$`));
@@ -50,6 +50,10 @@ describe('recorded histories', () => {
       expect(histories).toContainEqual(expect.stringMatching(`^haloLoop\\.${scenario}\\.v\\d+\\.json$`));
     },
   );
+
+  test('a cycle that supersedes an earlier proposal has one', () => {
+    expect(histories).toContainEqual(expect.stringMatching(/^haloCycle\.supersedes\.v\d+\.json$/));
+  });
 
   test.each(['switched-off', 'lanes', 'paused', 'refused', 'rewound', 'balanced'])(
     'a subscription that is %s has one',

@@ -1,5 +1,6 @@
 import type { HaloActivities } from '../../activities/halo.ts';
 import type { HaloLearningActivities } from '../../activities/halo-learning.ts';
+import type { HaloSupersedingActivities, ToldRun } from '../../activities/halo-superseding.ts';
 import type { Check } from '../../domain/analyzers/check.ts';
 import type { AnalyzerName, Issue } from '../../domain/analyzers/issue.ts';
 import { defaultHaloLimits, type HaloLimits } from '../../domain/halo-loop.ts';
@@ -29,6 +30,8 @@ type Script = {
   /** What an analyzer that makes checks says of them. */
   checks?: Partial<Record<AnalyzerName, Check[]>>;
   lessons?: Partial<Lessons>;
+  /** The proposals of earlier cycles that this one supersedes. */
+  supersedes?: () => ToldRun[];
 };
 
 /** HALO's activities without a database: remembers what it was asked. */
@@ -38,7 +41,7 @@ export function fakeHalo(script: Script = {}) {
     calls.push({ activity, input });
     return Promise.resolve();
   };
-  const activities: HaloActivities & HaloLearningActivities = {
+  const activities: HaloActivities & HaloLearningActivities & HaloSupersedingActivities = {
     async readHaloLimits() {
       await note('readHaloLimits', {});
       return { ...defaultHaloLimits, ...script.limits };
@@ -77,6 +80,10 @@ export function fakeHalo(script: Script = {}) {
         target,
         severity,
       }));
+    },
+    async supersedeProposals(input) {
+      await note('supersedeProposals', input);
+      return script.supersedes?.() ?? [];
     },
     beginLearning: (input) => note('beginLearning', input),
     recordLearningError: (input) => note('recordLearningError', input),

@@ -30,6 +30,8 @@ type Script = {
   heldByHand?: number;
   /** What the record says to a `hold` signal; by default no switch stands against the attempt. */
   stop?: () => string | null;
+  /** What the record does at a `superseded` signal; by default HALO has superseded nothing. */
+  withdraws?: () => boolean;
   /** The first reminder finds that the approval was settled without the run. */
   settledBehindIt?: ApprovalState;
 };
@@ -116,6 +118,17 @@ export function fakeRecord(taskQueue: string, script: Script = {}) {
       const because = script.stop?.() ?? null;
       return Promise.resolve(because === null ? null : { attempt, because });
     },
+    withdrawSuperseded(input) {
+      note('withdrawSuperseded', input);
+      // A local activity may run again before its answer is in the history: it says the same then, as its key is one.
+      if (approvals.get('apr_1') === 'open' && script.withdraws?.() === true)
+        approvals.set('apr_1', 'withdrawn');
+      if (approvals.get('apr_1') !== 'withdrawn') return Promise.resolve(null);
+      return Promise.resolve({
+        state: 'cancelled' as const,
+        because: 'superseded by cyc_2: it is well again',
+      });
+    },
     finishAttempt(input) {
       note('finishAttempt', input);
       return Promise.resolve({ state: input.result.ok ? ('success' as const) : ('failed' as const) });
@@ -132,6 +145,8 @@ export function fakeRecord(taskQueue: string, script: Script = {}) {
     },
     cancelTask(input) {
       note('cancelTask', input);
+      if (approvals.get('apr_1') === 'withdrawn')
+        return Promise.resolve(refuse('CONFLICT', 'The task is already cancelled.'));
       return Promise.resolve({ state: 'cancelled' as const });
     },
   };
