@@ -27,6 +27,7 @@ export type Change = {
 export type Detection = {
   /** Results that must have been seen before anything is said. */
   minResults: number;
+  /** The default is the highest that finds three failures in a row after the shortest history. */
   failingLimit: number;
   slowLimit: number;
   /** Standard deviations of log latency that count as noise. */
@@ -39,7 +40,7 @@ export type Detection = {
 
 export const defaultDetection: Detection = {
   minResults: 20,
-  failingLimit: 14,
+  failingLimit: 13.4,
   slowLimit: 8,
   slowSlack: 1.25,
   weight: 0.01,
@@ -112,7 +113,10 @@ export function startWatch(): Watch {
   };
 }
 
-function usualRate({ results, failures }: Watch, { credit }: Detection): number {
+function usualRate(
+  { results, failures }: Pick<Watch, 'results' | 'failures'>,
+  { credit }: Detection,
+): number {
   return Math.min(Math.max((failures + 0.5) / (results + credit), 0.0005), 0.25);
 }
 
@@ -143,9 +147,12 @@ function seeFailures(watch: Watch, { atMs, results, failures }: Point, options: 
   const limit = options.failingLimit;
   const usual = usualRate(watch, options);
   const goods = results - failures;
+  // If this is no trouble, then the failures since the first sign are usual too: that weighs where little was seen.
+  const noise = { results: watch.results + failing.results, failures: watch.failures + failing.sum };
+  const chance = usualRate(noise, options);
   const likelier = (bad: number): number => {
     // Two failures at the least, however reliable it was.
-    const failure = Math.min(Math.log(bad / usual), 0.6 * limit);
+    const failure = Math.min(Math.log(bad / chance), 0.6 * limit);
     return failures * failure + goods * Math.log((1 - bad) / (1 - usual));
   };
   const seen = { results: failing.results + results, sum: failing.sum + failures };

@@ -25,7 +25,7 @@ const thresholdGrid: Grid<Thresholds> = {
 
 const detectionGrid: Grid<Detection> = {
   minResults: [20],
-  failingLimit: [8, 9, 10, 11, 12],
+  failingLimit: [12, 12.5, 13, 13.4, 14, 15],
   slowLimit: [6, 8, 10, 12, 14],
   slowSlack: [0.75, 1, 1.25, 1.5],
   weight: [0.005, 0.01, 0.02, 0.03],

@@ -57,6 +57,11 @@ describe('changes of failures', () => {
     expect(kinds(`${flaky}x.x.x.x`)).toEqual(['failing']);
   });
 
+  test('two failures in a row are an outage after a very long good history only', () => {
+    expect(kinds(`${good}xx`)).toEqual([]);
+    expect(kinds(`${good.repeat(8)}xx`)).toEqual(['failing']);
+  });
+
   test('half of the evidence is enough where trouble is expected, and a single failure is not', () => {
     const expected = (marks: string): number => detectChanges(series(good + marks), expecting()).length;
     expect([expected('x'), expected('x.x'), expected('x..................x')]).toEqual([0, 1, 0]);
