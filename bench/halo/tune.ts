@@ -18,9 +18,9 @@ const thresholdGrid: Grid<Thresholds> = {
   inARow: [2, 3, 4],
   share: [3, 4, 5].flatMap((failures) => [10, 20].map((of) => ({ failures, of }))),
   slow: [1.4, 1.6, 1.8, 2.1, 2.5, 3].flatMap((times) => [6, 10, 20].map((of) => ({ times, of }))),
-  clearAfter: [3, 4, 6, 8, 12],
+  clearAfter: [3, 4, 6, 8, 12, 16, 24],
   suppress: [true, false],
-  holdMs: [0, 60_000, 120_000],
+  holdMs: [0, 60_000, 120_000, 180_000, 300_000],
 };
 
 const detectionGrid: Grid<Detection> = {
