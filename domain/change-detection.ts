@@ -1,7 +1,7 @@
 /*
- * Change detection over the results of one entity, by two CUSUM charts (Page 1954). The chart of failures adds up how
- * much likelier each result is if the entity is in trouble; the chart of latency adds up how far each good result lies
- * above what is normal. A chart at zero is quiet; above zero there is a first sign; at its limit the change stands,
+ * Change detection over the results of one entity, by CUSUM charts (Page 1954). Two charts of failures add up how much
+ * likelier each result is if the entity is in trouble, one with half of its results failing and one with nearly all of
+ * them; the chart of latency adds up how far each good result lies above what is normal. A chart at zero is quiet; above zero there is a first sign; at its limit the change stands,
  * and it stands until a chart of the other direction says that things are normal again. What is normal is learned from
  * quiet times only, so that trouble never becomes the new normal.
  */
@@ -27,6 +27,7 @@ export type Change = {
 export type Detection = {
   /** Results that must have been seen before anything is said. */
   minResults: number;
+  /** The default is the highest that finds three failures in a row after the shortest history. */
   failingLimit: number;
   slowLimit: number;
   /** Standard deviations of log latency that count as noise. */
@@ -39,7 +40,7 @@ export type Detection = {
 
 export const defaultDetection: Detection = {
   minResults: 20,
-  failingLimit: 12,
+  failingLimit: 13.4,
   slowLimit: 8,
   slowSlack: 1.25,
   weight: 0.01,
@@ -57,11 +58,27 @@ type Chart = {
   sum: number;
 };
 
+/** The second chart of failures: it looks for an outage, so that good results count for more. */
+type Outage = { score: number; sinceMs: number };
+
+/** Half of the evidence is enough for trouble that is expected (see `isExpected`). */
+export function expecting(options = defaultDetection): Detection {
+  return { ...options, failingLimit: options.failingLimit / 2, slowLimit: options.slowLimit / 2 };
+}
+
+/** Trouble is expected of whoever needs an entity whose own trouble began within five minutes of it. */
+export function isExpected(sinceMs: number, neededSinceMs: number): boolean {
+  return Math.abs(sinceMs - neededSinceMs) <= expectedWithinMs;
+}
+
 /** All that is remembered of a series, however long it is. */
 export type Watch = {
   seen: number;
   failing: Chart;
+  outage: Outage;
   slow: Chart;
+  /** Good results since the last failure. */
+  good: number;
   /** What is normal: results and failures in quiet times, mean and variance of log latency. */
   results: number;
   failures: number;
@@ -73,6 +90,9 @@ export type Watch = {
 
 /** Share of failures that the chart of failures looks for. */
 const badRate = 0.5;
+/** And the chart of outages: results in a row say more than the same number with good ones between them. */
+const outageRate = 0.9;
+const expectedWithinMs = 5 * 60_000;
 /** Results in quiet times that are remembered; older ones fade. */
 const memory = 2000;
 /** A single latency says no more than one this many standard deviations off. */
@@ -87,12 +107,16 @@ function quiet(): Chart {
 /** A watch starts without any opinion of what is normal. */
 export function startWatch(): Watch {
   return {
-    ...{ seen: 0, failing: quiet(), slow: quiet(), results: 0, failures: 0 },
+    ...{ seen: 0, failing: quiet(), outage: { score: 0, sinceMs: 0 }, slow: quiet(), good: 0 },
+    ...{ results: 0, failures: 0 },
     ...{ mean: 0, variance: 0.04, latencies: 0, latest: { rate: 0, latencyMs: 0 } },
   };
 }
 
-function usualRate({ results, failures }: Watch, { credit }: Detection): number {
+function usualRate(
+  { results, failures }: Pick<Watch, 'results' | 'failures'>,
+  { credit }: Detection,
+): number {
   return Math.min(Math.max((failures + 0.5) / (results + credit), 0.0005), 0.25);
 }
 
@@ -118,19 +142,37 @@ function move(chart: Chart, step: { by: number; back: number; limit: number; atM
 }
 
 function seeFailures(watch: Watch, { atMs, results, failures }: Point, options: Detection): void {
-  const { failing } = watch;
+  if (watch.seen < options.minResults) return learnRate(watch, results, failures);
+  const { failing, outage } = watch;
   const limit = options.failingLimit;
   const usual = usualRate(watch, options);
-  const bad = Math.max(badRate, 2 * usual);
-  // Two failures at the least, however reliable it was.
-  const failure = Math.min(Math.log(bad / usual), 0.6 * limit);
   const goods = results - failures;
+  // If this is no trouble, then the failures since the first sign are usual too: that weighs where little was seen.
+  const noise = { results: watch.results + failing.results, failures: watch.failures + failing.sum };
+  const chance = usualRate(noise, options);
+  const likelier = (bad: number): number => {
+    // Two failures at the least, however reliable it was.
+    const failure = Math.min(Math.log(bad / chance), 0.6 * limit);
+    return failures * failure + goods * Math.log((1 - bad) / (1 - usual));
+  };
   const seen = { results: failing.results + results, sum: failing.sum + failures };
-  const is = Math.min(0.9, Math.max(2 * usual, (seen.sum + 0.5) / (seen.results + 1)));
+  watch.good = failures > 0 ? 0 : watch.good + results;
+  // As it was until its last failure: what has been good since then is the question, not a part of the answer.
+  const share = (seen.sum + 0.5) / (seen.results - watch.good + 1);
+  const is = Math.min(0.9, Math.max(2 * usual, share));
   const back = goods * Math.log((1 - usual) / (1 - is)) + failures * Math.log(usual / is);
-  const by = failures * failure + goods * Math.log((1 - bad) / (1 - usual));
-  if (watch.seen < options.minResults) return learnRate(watch, results, failures);
-  move(failing, { by, back, limit, atMs });
+  const stood = failing.stands;
+  if (!stood) {
+    if (outage.score === 0) outage.sinceMs = atMs;
+    outage.score = Math.max(0, outage.score + likelier(outageRate));
+  }
+  move(failing, { by: likelier(Math.max(badRate, 2 * usual)), back, limit, atMs });
+  const score = Math.max(failing.score, outage.score);
+  if (!stood && score >= limit) {
+    // A failure that enough good results came after was an accident before the trouble, not its first sign.
+    const sinceMs = outage.score > 0 ? outage.sinceMs : failing.sinceMs;
+    Object.assign(failing, { score, sinceMs, stands: true });
+  }
   if (failing.score > 0) {
     Object.assign(failing, seen);
     return;
@@ -138,6 +180,7 @@ function seeFailures(watch: Watch, { atMs, results, failures }: Point, options: 
   // It was noise: what was seen since the first sign is normal too.
   learnRate(watch, results + failing.results, failures + failing.sum);
   Object.assign(failing, quiet());
+  outage.score = 0;
 }
 
 function seeLatency(watch: Watch, atMs: number, latencyMs: number, options: Detection): void {

@@ -7,6 +7,8 @@ export type Incident = { root: WeakPoint; members: WeakPoint[]; because: string 
 /** First signs with no wider gap than this are one moment: each entity is looked at every 30 s or so. */
 const sameMomentMs = 35_000;
 const longestMomentMs = 120_000;
+/** So many at least make it certain that they have one cause. */
+const certain = 3;
 const defaultRipeMs = 90_000;
 /** Entities that failed together this often are taken to have one cause when they fail near each other. */
 const strongLink = 0.6;
@@ -95,7 +97,25 @@ function clusters(roots: readonly WeakPoint[], linked: ReadonlySet<string>): Wea
     if (home === undefined) found.push([root]);
     else home.push(root);
   }
-  return found;
+  return found.reduce<WeakPoint[][]>((joined, cluster) => {
+    const before = joined.at(-1);
+    if (before === undefined || !isStraggler(before, cluster)) return [...joined, cluster];
+    return [...joined.slice(0, -1), [...before, ...cluster]];
+  }, []);
+}
+
+/** Two that begin together may be an accident, more are not: the more there are, the later one may still belong. */
+function isStraggler(before: readonly WeakPoint[], after: readonly WeakPoint[]): boolean {
+  const [first, last, next, end] = [before[0], before.at(-1), after[0], after.at(-1)].map(
+    (one) => one?.sinceMs,
+  );
+  if (first === undefined || last === undefined || next === undefined || end === undefined) return false;
+  const reach = sameMomentMs * Math.min(Math.max(before.length, after.length), certain);
+  return (
+    next - last <= reach &&
+    end - first <= longestMomentMs &&
+    before.some(({ analyzer }) => after[0]?.analyzer === analyzer)
+  );
 }
 
 function hangsTogether(

@@ -1,4 +1,12 @@
-import { changesOf, type Detection, see, startWatch } from '../../domain/change-detection.ts';
+import {
+  changesOf,
+  type Detection,
+  expecting,
+  isExpected,
+  see,
+  startWatch,
+  type Watch,
+} from '../../domain/change-detection.ts';
 import type { WeakPoint } from '../../domain/analyzers/issue.ts';
 import { groupIncidents, isRipe } from '../../domain/incident.ts';
 import { judgeRepair, type RepairView, type Stretch } from '../../domain/verdict.ts';
@@ -54,19 +62,32 @@ function weakPoint({ service, sinceMs }: Finding, services: readonly Service[]):
 export const createOurs =
   (options: Detection): CreateDetector =>
   (services) => {
-    const watches = services.map(startWatch);
+    const own = { watches: services.map(startWatch), options };
+    const expected = { watches: services.map(startWatch), options: expecting(options) };
     const leaning = services.map((_, at) => new Set(dependents(services, at)));
+    const sinceOf = (watch: Watch | undefined, of: Detection): number | null => {
+      const since = watch === undefined ? [] : changesOf(watch, of).map(({ sinceMs }) => sinceMs);
+      return since.length === 0 ? null : Math.min(...since);
+    };
     return {
       see: (service, { atMs, ok, latencyMs }) => {
-        const watch = watches[service];
-        if (watch !== undefined)
-          see(watch, { atMs, results: 1, failures: ok ? 0 : 1, latencyMs: ok ? latencyMs : null }, options);
+        const point = { atMs, results: 1, failures: ok ? 0 : 1, latencyMs: ok ? latencyMs : null };
+        for (const side of [own, expected]) {
+          const watch = side.watches[service];
+          if (watch !== undefined) see(watch, point, side.options);
+        }
       },
-      findings: () =>
-        watches.flatMap((watch, service) => {
-          const since = changesOf(watch, options).map(({ sinceMs }) => sinceMs);
-          return since.length === 0 ? [] : [{ service, sinceMs: Math.min(...since) }];
-        }),
+      findings: () => {
+        const alone = own.watches.map((watch) => sinceOf(watch, options));
+        return services.flatMap(({ dependsOn }, service) => {
+          const found = alone[service] ?? null;
+          if (found !== null) return [{ service, sinceMs: found }];
+          const sinceMs = sinceOf(expected.watches[service], expected.options);
+          if (sinceMs === null) return [];
+          const needed = dependsOn.flatMap((one) => alone[one] ?? []);
+          return needed.some((one) => isExpected(sinceMs, one)) ? [{ service, sinceMs }] : [];
+        });
+      },
       groups: (findings, atMs) =>
         groupIncidents(findings.map((finding) => weakPoint(finding, services))).map((incident) => ({
           root: Number(incident.root.entityId),

@@ -18,14 +18,14 @@ const thresholdGrid: Grid<Thresholds> = {
   inARow: [2, 3, 4],
   share: [3, 4, 5].flatMap((failures) => [10, 20].map((of) => ({ failures, of }))),
   slow: [1.4, 1.6, 1.8, 2.1, 2.5, 3].flatMap((times) => [6, 10, 20].map((of) => ({ times, of }))),
-  clearAfter: [3, 4, 6, 8, 12],
+  clearAfter: [3, 4, 6, 8, 12, 16, 24],
   suppress: [true, false],
-  holdMs: [0, 60_000, 120_000],
+  holdMs: [0, 60_000, 120_000, 180_000, 300_000],
 };
 
 const detectionGrid: Grid<Detection> = {
   minResults: [20],
-  failingLimit: [8, 9, 10, 11, 12],
+  failingLimit: [12, 12.5, 13, 13.4, 14, 15],
   slowLimit: [6, 8, 10, 12, 14],
   slowSlack: [0.75, 1, 1.25, 1.5],
   weight: [0.005, 0.01, 0.02, 0.03],

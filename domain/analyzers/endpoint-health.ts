@@ -1,4 +1,11 @@
-import { type Change, defaultDetection, detectChanges, type Point } from '../change-detection.ts';
+import {
+  type Change,
+  defaultDetection,
+  detectChanges,
+  expecting,
+  isExpected,
+  type Point,
+} from '../change-detection.ts';
 import type { JsonObject } from '../json.ts';
 import type { Issue } from './issue.ts';
 
@@ -40,15 +47,31 @@ const leastSlowerMs = 50;
  * ran says nothing (K18: no evidence is not health).
  */
 export function analyzeEndpoints(endpoints: EndpointSnapshot[], slowMs = slowEndpointMs): Issue[] {
+  const alone = new Map(
+    endpoints.map(({ probeId, series = [] }) => [probeId, isKnown(series) ? detectChanges(series) : null]),
+  );
   return endpoints.flatMap((endpoint) => {
-    const { last, series = [] } = endpoint;
+    const { last } = endpoint;
     if (last === null) return [];
-    const changes = isKnown(series) ? detectChanges(series) : null;
+    const changes = changesIn(endpoint, alone);
     const found = last.ok
       ? (flapping(endpoint, changes) ?? slow(endpoint, last.latencyMs, changes, slowMs))
       : failing(endpoint, last, changes);
     return found === null ? [] : [issueOf(endpoint, found)];
   });
+}
+
+/** The changes of an endpoint by itself; without any, those that are expected as an endpoint that it needs is in trouble. */
+function changesIn(
+  { probeId, series = [], dependsOn = [] }: EndpointSnapshot,
+  alone: ReadonlyMap<string, Change[] | null>,
+): Change[] | null {
+  const own = alone.get(probeId) ?? null;
+  const needed = dependsOn.flatMap((one) => alone.get(one) ?? []);
+  if (own === null || own.length > 0 || needed.length === 0) return own;
+  return detectChanges(series, expecting()).filter(({ sinceMs }) =>
+    needed.some((other) => isExpected(sinceMs, other.sinceMs)),
+  );
 }
 
 /** What could not be looked at closely is said: judged by the last result is less than judged by what is normal. */

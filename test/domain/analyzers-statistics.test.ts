@@ -49,6 +49,17 @@ describe('an endpoint with a good history', () => {
     expect(severitiesOf([...good(200), ...down(3)])).toEqual(['critical']);
   });
 
+  test('that fails twice is a weak point already while one that it needs is down, and none that is alone', () => {
+    const database = endpoint([...good(60), ...down(3)], { probeId: 'prb_db' });
+    const shop = (results: (number | null)[], dependsOn: string[]) =>
+      analyzeEndpoints([database, endpoint(results, { dependsOn })]).find(({ key }) => key === 'prb_1')
+        ?.severity;
+    expect(shop([...good(60), null, 100, null], ['prb_db'])).toBe('critical');
+    expect(shop([...good(60), null, 100, null], [])).toBe('low');
+    expect(shop([...good(62), null], ['prb_db'])).toBe('low');
+    expect(shop([...good(60), null, null, ...good(30)], ['prb_db'])).toBeUndefined();
+  });
+
   test('that fails by another assertion is high, not critical', () => {
     const last = { ok: false, status: 404, latencyMs: 5, failures: ['status 404'] };
     const [issue] = analyzeEndpoints([endpoint([...good(60), ...down(3)], { last })]);

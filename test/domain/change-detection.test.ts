@@ -4,6 +4,8 @@ import {
   changesOf,
   defaultDetection,
   detectChanges,
+  expecting,
+  isExpected,
   see,
   startWatch,
   type Point,
@@ -46,6 +48,41 @@ describe('changes of failures', () => {
       [1, 2, 3, 4, 5, 6, 7, 8].find((many) => kinds(before + 'x'.repeat(many)).length > 0) ?? Infinity;
     expect(needed(good)).toBeLessThan(needed(flaky));
     expect(needed(flaky)).toBeLessThan(8);
+  });
+
+  test('what fails now and then has to fail in a row, or more often with good results between', () => {
+    const flaky = `${'.'.repeat(149)}x`.repeat(12) + '.'.repeat(149);
+    expect(kinds(`${flaky}xxx`)).toEqual(['failing']);
+    expect(kinds(`${flaky}x.x.x`)).toEqual([]);
+    expect(kinds(`${flaky}x.x.x.x`)).toEqual(['failing']);
+  });
+
+  test('two failures in a row are an outage after a very long good history only', () => {
+    expect(kinds(`${good}xx`)).toEqual([]);
+    expect(kinds(`${good.repeat(8)}xx`)).toEqual(['failing']);
+  });
+
+  test('half of the evidence is enough where trouble is expected, and a single failure is not', () => {
+    const expected = (marks: string): number => detectChanges(series(good + marks), expecting()).length;
+    expect([expected('x'), expected('x.x'), expected('x..................x')]).toEqual([0, 1, 0]);
+    expect([isExpected(300_000, 0), isExpected(0, 300_000), isExpected(0, 300_001)]).toEqual([
+      true,
+      true,
+      false,
+    ]);
+  });
+
+  test('short trouble is over as soon as long trouble', () => {
+    const goods = (trouble: string): number | undefined =>
+      [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12].find(
+        (many) => kinds(good + trouble + '.'.repeat(many)).length === 0,
+      );
+    expect(goods('xxx.'.repeat(3))).toBeLessThanOrEqual((goods('xxx.'.repeat(50)) ?? 0) + 1);
+  });
+
+  test('an accident some minutes before an outage is not its first sign', () => {
+    expect(detectChanges(series(`${good}x......xxx`))[0]?.sinceMs).toBe(307 * 30_000);
+    expect(detectChanges(series(`${good}x.xxx`))[0]?.sinceMs).toBe(300 * 30_000);
   });
 
   test('a change dates from its first sign, and says what was normal', () => {

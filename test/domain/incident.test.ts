@@ -65,6 +65,17 @@ describe('weak points with one cause', () => {
       [0, 1, 2, 3, 4, 5, 6].map((at) => weak(`s${at}`, at * 30_000)),
       ['s0: s0 s1 s2 s3 s4', 's5: s5 s6'],
     ],
+    [
+      'the more began in one moment, the later another one may begin',
+      [weak('a', 0), weak('b', 30_000), weak('late', 100_000)],
+      ['a: a b late'],
+    ],
+    ['or the earlier', [weak('early', 0), weak('a', 60_000), weak('b', 65_000)], ['early: a b early']],
+    [
+      'one alone draws none that comes that much later',
+      [weak('a', 0), weak('late', 60_000)],
+      ['a: a', 'late: late'],
+    ],
     ['without a first sign nothing is guessed', [weak('a'), weak('b')], ['a: a', 'b: b']],
     [
       'findings of different analyzers in one moment are not one for that',
