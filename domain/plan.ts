@@ -1,5 +1,5 @@
 import { issueSeverities, type WeakPoint } from './analyzers/issue.ts';
-import { groupIncidents, type Incident } from './incident.ts';
+import { groupIncidents, type Incident, isRipe } from './incident.ts';
 import { type EntityLink, entityOf, type Lessons, noLessons } from './insight.ts';
 import type { JsonObject } from './json.ts';
 import { chooseStrategy, riskOf, strategies, type Strategy } from './strategies.ts';
@@ -24,9 +24,11 @@ export type Proposal = {
   weakPointId: string;
   /** Targets of weak points that have the same cause, the first of them. */
   alsoAffected: string[];
+  /** When the first sign of its incident was seen. */
+  sinceMs?: number;
 };
 
-/** A proposal that was not made, and why: a kill switch stands over its target. */
+/** A proposal that was not made, and why: a kill switch stands over its target, or it is too early to make it. */
 export type LeftOut = { title: string; target: string; because: string };
 
 /** What the tasks of a cycle are about, by target, for its record and for proposals that it supersedes. */
@@ -73,6 +75,14 @@ function sharedEvidence(members: readonly WeakPoint[]): string[] {
       if (next !== undefined && shared.size < keptEvidence) shared.add(next);
     }
   return [...shared];
+}
+
+/** Of a member whose first sign nobody saw it is not known that it is fresh. */
+function firstSign({ members }: Incident): Pick<Proposal, 'sinceMs'> {
+  const signs = members.map(({ sinceMs }) => sinceMs);
+  return signs.some((sign) => sign === undefined)
+    ? {}
+    : { sinceMs: Math.min(...signs.filter((sign) => sign !== undefined)) };
 }
 
 type Answer = { speaker: WeakPoint; strategy: Strategy };
@@ -127,6 +137,7 @@ function propose(incident: Incident, answer: Answer, links: readonly EntityLink[
     evidence: sharedEvidence([speaker, ...others]),
     weakPointId: speaker.id,
     alsoAffected: affected.slice(0, keptAffected),
+    ...firstSign(incident),
   };
 }
 
@@ -161,6 +172,35 @@ export function planTasks(
       byFingerprint.set(proposal.fingerprint, proposal);
   }
   return [...byFingerprint.values()];
+}
+
+/** How long a repair has time to show what it did before its target is proposed for again. */
+export const watchForMs = 10 * 60_000;
+
+export type Settled = {
+  ripe: Proposal[];
+  unripe: LeftOut[];
+  /** When the last of them will be ripe. */
+  settledMs?: number;
+};
+
+/** Proposals whose incident is ripe by now; the others are said to wait, and until when. */
+export function settle(proposals: readonly Proposal[], nowMs: number, settleMs: number): Settled {
+  const ripe: Proposal[] = [];
+  const unripe: LeftOut[] = [];
+  let settledMs: number | undefined;
+  for (const proposal of proposals) {
+    const { title, target, sinceMs } = proposal;
+    if (sinceMs === undefined || isRipe({ members: [{ sinceMs }] }, nowMs, settleMs)) {
+      ripe.push(proposal);
+      continue;
+    }
+    const atMs = sinceMs + settleMs;
+    const because = `its first sign is fresher than ${settleMs / 1000} s: HALO looks again from ${new Date(atMs).toISOString()} on, and what began with it is seen by then`;
+    unripe.push({ title, target, because });
+    settledMs = Math.max(settledMs ?? atMs, atMs);
+  }
+  return { ripe, unripe, ...(settledMs === undefined ? {} : { settledMs }) };
 }
 
 /** The incidents of a cycle with more than one member. */

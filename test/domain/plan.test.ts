@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { Issue } from '../../domain/analyzers/issue.ts';
 import { detectWeakPoints } from '../../domain/halo.ts';
+import { defaultHaloLimits, emptyHaloLoop, restFor, settling } from '../../domain/halo-loop.ts';
 import { type Insight, raiseByInsights, type TrackRecord } from '../../domain/insight.ts';
-import { planTasks } from '../../domain/plan.ts';
+import { planTasks, settle } from '../../domain/plan.ts';
 import { chooseStrategy, leastTrials, strategies } from '../../domain/strategies.ts';
 import { anIssue } from '../support/halo-record.ts';
 
@@ -103,6 +104,53 @@ describe('who speaks for an incident', () => {
   test('nobody, when no member has an owner and a strategy', () => {
     const issues = [failing('db', { owner: '' }), failing('shop', { owner: '', ...needs('db') })];
     expect(planTasks(detectWeakPoints(issues))).toEqual([]);
+  });
+});
+
+describe('a proposal whose first sign is fresh', () => {
+  const planned = (...issues: Issue[]) => planTasks(detectWeakPoints(issues));
+
+  test('waits, says until when, and is named with its target', () => {
+    const old = failing('old', { sinceMs: 0 });
+    const fresh = failing('fresh', { sinceMs: hour, title: 'is slow' });
+    const { ripe, unripe, settledMs } = settle(planned(old, fresh), hour + 1, 90_000);
+    expect(ripe.map(({ target }) => target)).toEqual(['probe:old']);
+    expect(unripe).toMatchObject([{ title: 'Repair fresh: is slow', target: 'probe:fresh' }]);
+    expect(unripe[0]?.because).toContain('1970-01-01T01:01:30.000Z');
+    expect(settledMs).toBe(hour + 90_000);
+  });
+
+  test('is made once its incident is old enough, as the earliest sign of its members tells', () => {
+    const incident = planned(
+      failing('db', { sinceMs: 60_000 }),
+      failing('shop', { sinceMs: 0, ...needs('db') }),
+    );
+    expect(settle(incident, 89_999, 90_000).ripe).toEqual([]);
+    expect(settle(incident, 90_000, 90_000)).toMatchObject({ ripe: [{ target: 'probe:db' }], unripe: [] });
+  });
+
+  test('waits for the last of several', () => {
+    const two = planned(failing('a', { sinceMs: 0 }), failing('b', { sinceMs: 50_000 }));
+    expect(settle(two, 50_000, 90_000).settledMs).toBe(140_000);
+  });
+
+  test('is made at once without a time to settle, and where nobody saw the first sign', () => {
+    expect(settle(planned(failing('a', { sinceMs: hour })), hour, 0).ripe).toHaveLength(1);
+    expect(settle(planned(failing('a')), hour, 90_000).ripe).toHaveLength(1);
+  });
+});
+
+describe('the loop looks again when all has settled', () => {
+  const waits = (settledMs: number | undefined, mode: 'full' | 'light' = 'full') =>
+    settling(settling(emptyHaloLoop(), 'full', 500_000), mode, settledMs);
+
+  test.each<[string, number | undefined, 'full' | 'light', number | null]>([
+    ['the error window before the last one has', 200_000, 'full', 70_000],
+    ['at once when that is over', 110_000, 'full', 1],
+    ['never when a full cycle left nothing', undefined, 'full', null],
+    ['as before when a light one left nothing', undefined, 'light', 370_000],
+  ])('%s', (_, settledMs, mode, expected) => {
+    expect(restFor(waits(settledMs, mode), defaultHaloLimits, 100_000)).toBe(expected);
   });
 });
 
