@@ -1,5 +1,5 @@
 import { listCandidates } from '../db/agents.ts';
-import type { Database } from '../db/client.ts';
+import type { Database, Db } from '../db/client.ts';
 import {
   beginCycle,
   beginLearning,
@@ -13,13 +13,14 @@ import {
   recordLeftOut,
 } from '../db/halo.ts';
 import { derivedId } from '../db/ids.ts';
+import { watchedTargets } from '../db/repairs.ts';
 import { grantStanding } from '../db/standing-approval.ts';
 import { type CreatedTask, createTask } from '../db/task-create.ts';
 import { attachEvidence } from '../db/task-fold.ts';
 import { chooseAgent } from '../domain/agent.ts';
 import { type AnalyzerName, type Issue, worstFirst } from '../domain/analyzers/issue.ts';
 import type { HaloLimits } from '../domain/halo-loop.ts';
-import type { LeftOut, Proposal } from '../domain/plan.ts';
+import { type LeftOut, type Proposal, watchForMs } from '../domain/plan.ts';
 import type { Refusal } from '../domain/refusal.ts';
 import { defaultTimeoutMs } from '../domain/task.ts';
 import { createAnalyzers, type Look } from './halo-analyzers.ts';
@@ -29,6 +30,32 @@ import { nothingWatched, type Watched } from './watched.ts';
 export type HaloActivities = ReturnType<typeof createHaloActivities>;
 
 export type ProposedTask = CreatedTask & Pick<Proposal, 'title' | 'target' | 'severity'>;
+
+export type CyclePlan = {
+  cycleId: string;
+  proposals: Proposal[];
+  /** What has to settle first. */
+  unripe?: LeftOut[];
+  /** A person asked for the cycle, and is answered at once. */
+  isAsked?: boolean;
+};
+
+/** A repair shows what it did before its target is proposed for again, unless a person asks. */
+async function leaveWatched(
+  db: Db,
+  { proposals, isAsked = false }: CyclePlan,
+): Promise<{ toPropose: Proposal[]; watched: LeftOut[] }> {
+  if (isAsked) return { toPropose: proposals, watched: [] };
+  const targets = proposals.map(({ target }) => target);
+  const repaired = await watchedTargets(db, targets, watchForMs);
+  const watched = proposals.flatMap(({ title, target }) => {
+    const at = repaired.get(target);
+    if (at === undefined) return [];
+    const until = new Date(at.getTime() + watchForMs).toISOString();
+    return [{ title, target, because: `its last repair is being watched for what it did, until ${until}` }];
+  });
+  return { toPropose: proposals.filter(({ target }) => !repaired.has(target)), watched };
+}
 
 /** HALO's eyes and hands: analyzers read the record, proposals become tasks that wait for a person. */
 export function createHaloActivities({
@@ -75,12 +102,14 @@ export function createHaloActivities({
     },
 
     /** Creates the tasks that are new; a finding whose fix target has an open task only adds its evidence. */
-    async proposeTasks(input: { cycleId: string; proposals: Proposal[] }): Promise<ProposedTask[]> {
+    async proposeTasks(input: CyclePlan): Promise<ProposedTask[]> {
       await beginProposing(db, input.cycleId);
       const candidates = await listCandidates(db);
       const created: ProposedTask[] = [];
-      const leftOut: LeftOut[] = [];
-      for (const proposal of input.proposals) {
+      const leftOut: LeftOut[] = [...(input.unripe ?? [])];
+      const { toPropose, watched } = await leaveWatched(db, input);
+      leftOut.push(...watched);
+      for (const proposal of toPropose) {
         const agent = chooseAgent(candidates, proposal);
         const { weakPointId, ...content } = proposal;
         const outcome = await createTask(

@@ -107,6 +107,7 @@ const deps: ApiDeps = {
       cooldownMs: config.DREAMNET_HALO_COOLDOWN_MS,
       errorWindowMs: config.DREAMNET_HALO_ERROR_WINDOW_MS,
       cyclesPerHour: config.DREAMNET_HALO_CYCLES_PER_HOUR,
+      settleMs: config.DREAMNET_HALO_SETTLE_MS,
     },
     triggers,
   },

@@ -1,4 +1,4 @@
-import { and, desc, eq, lt, or, sql, type SQL } from 'drizzle-orm';
+import { and, desc, eq, gt, inArray, lt, or, sql, type SQL } from 'drizzle-orm';
 import type { Verdict } from '../domain/verdict.ts';
 import type { Db } from './client.ts';
 import { repairs } from './schema/index.ts';
@@ -38,6 +38,28 @@ export function watchRepair(): SQL {
     from changed
     where changed.origin = 'halo' and changed.state = 'success'
     on conflict (task_id) do nothing`;
+}
+
+/** Which of these targets have a repair without a verdict that ended within this time, with when it ended. */
+export async function watchedTargets(
+  db: Db,
+  targets: string[],
+  withinMs: number,
+): Promise<Map<string, Date>> {
+  if (targets.length === 0) return new Map();
+  const { target, repairedAt, state } = repairs;
+  const rows = await db
+    .select({ target, repairedAt })
+    .from(repairs)
+    .where(
+      and(
+        eq(state, 'watching'),
+        inArray(target, targets),
+        gt(repairedAt, sql`now() - make_interval(secs => ${withinMs / 1000}::float8)`),
+      ),
+    )
+    .orderBy(repairedAt);
+  return new Map(rows.map((row) => [row.target, row.repairedAt]));
 }
 
 /** The repairs that wait for a verdict, the oldest first. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defaultGrowthLimits } from './dead-letter.ts';
 import { defaultAutonomyThreshold } from './autonomy.ts';
-import { defaultHaloLimits, defaultHaloTriggers } from './halo-loop.ts';
+import { defaultHaloLimits, defaultHaloTriggers, defaultSettleMs } from './halo-loop.ts';
 import { refuse, type Refusal } from './refusal.ts';
 
 /** https, or this machine: a login must not travel in the clear, but here it does not travel. */
@@ -24,6 +24,7 @@ const settings = z.object({
   DREAMNET_RAW_SIGNALS: z.enum(['refuse', 'accept']).default('refuse'),
   DREAMNET_HALO_COOLDOWN_MS: milliseconds.default(defaultHaloLimits.cooldownMs),
   DREAMNET_HALO_ERROR_WINDOW_MS: milliseconds.default(defaultHaloLimits.errorWindowMs),
+  DREAMNET_HALO_SETTLE_MS: milliseconds.default(defaultSettleMs),
   DREAMNET_HALO_CYCLES_PER_HOUR: z.coerce
     .number()
     .int()

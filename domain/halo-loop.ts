@@ -1,9 +1,22 @@
 import type { CycleMode } from './halo.ts';
 import { refuse, type Refusal } from './refusal.ts';
 
-export type HaloLimits = { cooldownMs: number; errorWindowMs: number; cyclesPerHour: number };
+export type HaloLimits = {
+  cooldownMs: number;
+  errorWindowMs: number;
+  cyclesPerHour: number;
+  /** How old a first sign is before a cycle that nobody asked for proposes; results recorded before it have none. */
+  settleMs?: number;
+};
+/** What an incident depends on, and what began with it, has been seen by then (see isRipe). */
+export const defaultSettleMs = 90_000;
 /** 60 s between cycles, errors gathered for 30 s, at most 20 cycles an hour (LEDGER 5.6, K6). */
-export const defaultHaloLimits: HaloLimits = { cooldownMs: 60_000, errorWindowMs: 30_000, cyclesPerHour: 20 };
+export const defaultHaloLimits: HaloLimits = {
+  cooldownMs: 60_000,
+  errorWindowMs: 30_000,
+  cyclesPerHour: 20,
+  settleMs: defaultSettleMs,
+};
 
 /**
  * What makes HALO look (LEDGER 1.2), and how. Light: load alone is no sign of a fault, and right after a deploy services
@@ -17,6 +30,7 @@ export const triggerRules = {
   requests: { mode: 'light', urgent: false, says: 'the number of requests' },
   errors: { mode: 'full', urgent: false, says: 'the number of errors' },
   deploy: { mode: 'light', urgent: false, says: 'a deploy' },
+  settled: { mode: 'full', urgent: false, says: 'a finding that had to settle' },
 } as const satisfies Record<string, { mode: CycleMode; urgent: boolean; says: string }>;
 export type TriggerName = keyof typeof triggerRules;
 
@@ -57,6 +71,8 @@ export type HaloLoopState = {
   cycles: number;
   /** When each trigger asked last. */
   askedMs?: Partial<Record<TriggerName, number>>;
+  /** When the last full cycle's findings that were too fresh for a proposal will have settled. */
+  settledMs?: number;
 };
 
 export function emptyHaloLoop(): HaloLoopState {
@@ -108,6 +124,26 @@ export function gather(
     eventIds: [...new Set([...known.eventIds, ...trigger.eventIds])].slice(0, rememberedEvents),
   };
   return { ...state, pending, askedMs: { ...state.askedMs, [trigger.name]: nowMs } };
+}
+
+/** The loop after a full cycle said when what it left to settle has done so; a light one proposes nothing and says nothing. */
+export function settling(
+  state: HaloLoopState,
+  mode: CycleMode,
+  settledMs: number | undefined,
+): HaloLoopState {
+  const { settledMs: before, ...rest } = state;
+  const next = mode === 'full' ? settledMs : before;
+  return next === undefined ? rest : { ...rest, settledMs: next };
+}
+
+/** In how long a loop at rest looks again by itself: errors are gathered meanwhile, so the cycle starts when all has settled. */
+export function restFor(
+  { settledMs }: HaloLoopState,
+  { errorWindowMs }: HaloLimits,
+  nowMs: number,
+): number | null {
+  return settledMs === undefined ? null : Math.max(1, settledMs - errorWindowMs - nowMs);
 }
 
 export type LoopStep = { do: 'start' } | { do: 'wait'; forMs: number; because: string } | { do: 'rest' };

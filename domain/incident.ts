@@ -1,4 +1,5 @@
 import type { WeakPoint } from './analyzers/issue.ts';
+import { defaultSettleMs } from './halo-loop.ts';
 import { type EntityLink, entityOf } from './insight.ts';
 
 /** Weak points with one cause: only its root is to be repaired. */
@@ -9,7 +10,6 @@ const sameMomentMs = 35_000;
 const longestMomentMs = 120_000;
 /** So many at least make it certain that they have one cause. */
 const certain = 3;
-const defaultRipeMs = 90_000;
 /** Entities that failed together this often are taken to have one cause when they fail near each other. */
 const strongLink = 0.6;
 const nearMs = 5 * 60_000;
@@ -48,12 +48,12 @@ export function groupIncidents(
 
 /**
  * An incident is proposed once its first sign is this old: what it depends on, and what began with it, has been seen by
- * then, so that one cause gives one proposal. Whatever still fails wakes HALO again.
+ * then, so that one cause gives one proposal. The loop looks again when it has settled.
  */
 export function isRipe(
-  { members }: Pick<Incident, 'members'>,
+  { members }: { members: readonly Pick<WeakPoint, 'sinceMs'>[] },
   nowMs: number,
-  ripeMs = defaultRipeMs,
+  ripeMs: number = defaultSettleMs,
 ): boolean {
   return members.some(({ sinceMs }) => sinceMs === undefined || nowMs - sinceMs >= ripeMs);
 }

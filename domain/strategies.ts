@@ -68,8 +68,12 @@ export function classOf(target: string): string {
   return target.split(':', 1)[0] ?? target;
 }
 
-/** An action that was never tried is as good as one that helped every second time. */
+/** A record of fewer trials is chance: it counts as none. */
+export const leastTrials = 3;
+
+/** An action that was hardly tried is as good as one that helped every second time. */
 function promise({ helped, failed }: TrackRecord): number {
+  if (helped + failed < leastTrials) return 0.5;
   return (helped + 1) / (helped + failed + 2);
 }
 

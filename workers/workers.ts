@@ -110,6 +110,7 @@ export async function startWorkers(
             cooldownMs: config.DREAMNET_HALO_COOLDOWN_MS,
             errorWindowMs: config.DREAMNET_HALO_ERROR_WINDOW_MS,
             cyclesPerHour: config.DREAMNET_HALO_CYCLES_PER_HOUR,
+            settleMs: config.DREAMNET_HALO_SETTLE_MS,
           },
           watched: {
             envFiles: config.DREAMNET_WATCH_ENV_FILES,

@@ -1,7 +1,6 @@
 import {
   ActivityFailure,
   CancellationScope,
-  isCancellation,
   ParentClosePolicy,
   patched,
   proxyActivities,
@@ -13,8 +12,7 @@ import {
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { HaloActivities, ProposedTask } from '../activities/halo.ts';
-import type { HaloLearningActivities } from '../activities/halo-learning.ts';
-import type { AnalyzerName, Issue } from '../domain/analyzers/issue.ts';
+import type { AnalyzerName } from '../domain/analyzers/issue.ts';
 import { analyzersOf } from '../domain/analyzers/registry.ts';
 import {
   type Analysis,
@@ -23,9 +21,10 @@ import {
   type Examination,
   proposesTasks,
 } from '../domain/halo.ts';
-import { planTasks, summarizeIncidents } from '../domain/plan.ts';
-import { entityOf, type Lessons, noLessons, raiseByInsights } from '../domain/insight.ts';
+import { planTasks, settle, summarizeIncidents } from '../domain/plan.ts';
+import { noLessons, raiseByInsights } from '../domain/insight.ts';
 import { describeRun } from './describe-run.ts';
+import { learn, readLessons } from './halo-lessons.ts';
 import { supersedeProposals } from './halo-superseding.ts';
 import type { HaloCycleInput } from './inputs.ts';
 import { type CycleRunState, cycleStateQuery } from './messages.ts';
@@ -40,12 +39,6 @@ const record = proxyLocalActivities<HaloActivities>({
   startToCloseTimeout: '30s',
   retry: { initialInterval: '200ms', maximumInterval: '10s' },
 });
-const learning = proxyLocalActivities<HaloLearningActivities>({
-  startToCloseTimeout: '30s',
-  scheduleToCloseTimeout: '60s',
-  retry: { initialInterval: '200ms', maximumAttempts: 3 },
-});
-
 /** One look at the system: analyze in parallel, find weak points, propose tasks, record. */
 export async function haloCycle(input: HaloCycleInput): Promise<CycleRunState> {
   const { cycleId, mode } = input;
@@ -75,14 +68,17 @@ export async function haloCycle(input: HaloCycleInput): Promise<CycleRunState> {
     const learned = learns ? { analyses: found.map(analysisOf), insightsUsed: used, incidents } : {};
     await record.recordIssues({ cycleId, issues, weakPoints, ...learned });
     life.step = 'proposing';
-    const proposals = proposesTasks(mode) ? planTasks(weakPoints, lessons) : [];
-    const tasks = await record.proposeTasks({ cycleId, proposals });
+    const planned = proposesTasks(mode) ? planTasks(weakPoints, lessons) : [];
+    const { ripe, unripe, ...settled } = settle(planned, Date.now(), input.settleMs ?? 0);
+    Object.assign(life, settled);
+    const isAsked = input.trigger.manual > 0;
+    const tasks = await record.proposeTasks({ cycleId, proposals: ripe, unripe, isAsked });
     life.proposals = tasks.length;
     for (const proposed of tasks) await startTask(proposed);
     if (proposesTasks(mode))
       await supersedeProposals(
         cycleId,
-        proposals.map(({ target }) => target),
+        planned.map(({ target }) => target),
       );
     if (learns) {
       life.step = 'learning';
@@ -117,33 +113,6 @@ async function isolated(
 
 function analysisOf({ issues, ...examined }: Examination): Analysis {
   return { ...examined, issues: issues.length };
-}
-
-/** Without its lessons a cycle still looks and proposes. */
-async function readLessons(cycleId: string, issues: Issue[]): Promise<Lessons> {
-  try {
-    return await learning.readLessons({ cycleId, entities: [...new Set(issues.map(entityOf))] });
-  } catch (error) {
-    return notLearned(cycleId, 'lessons', error, noLessons);
-  }
-}
-
-/** What cannot be learned now is said on the cycle, and does not make it a failed one. */
-async function learn(cycleId: string): Promise<void> {
-  for (const step of ['judgeRepairs', 'computeInsights'] as const) {
-    try {
-      await learning[step]({ cycleId });
-    } catch (error) {
-      await notLearned(cycleId, step, error, null);
-    }
-  }
-}
-
-async function notLearned<T>(cycleId: string, step: string, error: unknown, instead: T): Promise<T> {
-  if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
-  const message = `${step}: ${error.cause?.message ?? error.message}`;
-  await record.recordLearningError({ cycleId, step, message: message.slice(0, 500) });
-  return instead;
 }
 
 /** Tasks outlive the cycle that proposed them; the start is awaited, or the child may never come to be. */

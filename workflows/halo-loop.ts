@@ -26,6 +26,8 @@ import {
   nextStart,
   nextStep,
   type PendingCycle,
+  restFor,
+  settling,
   started,
   triggerOf,
 } from '../domain/halo-loop.ts';
@@ -105,7 +107,7 @@ export async function haloLoop(input: HaloLoopInput): Promise<void> {
     }
     if (state.pending === null || state.paused) {
       setCurrentDetails(state.paused ? '**paused**: waits for a resume' : 'waits for a trigger');
-      await condition(() => (state.pending !== null && !state.paused) || messages >= messagesPerRun);
+      await rest();
       continue;
     }
     limits = await readHaloLimits();
@@ -126,11 +128,23 @@ export async function haloLoop(input: HaloLoopInput): Promise<void> {
     }
   }
 
+  /** A finding that had to settle wakes the loop where nothing else does. */
+  async function rest(): Promise<void> {
+    const isToGo = (): boolean => (state.pending !== null && !state.paused) || messages >= messagesPerRun;
+    const forMs = state.pending === null ? restFor(state, limits, Date.now()) : null;
+    if (forMs === null) return condition(isToGo);
+    if (await condition(() => isToGo() || state.pending !== null, forMs)) return;
+    state = settling(state, 'full', undefined);
+    take(triggerOf('settled'));
+  }
+
   async function runCycle(pending: PendingCycle): Promise<void> {
     state = started(state, Date.now());
     setCurrentDetails(`runs cycle ${pending.cycleId}`);
+    // A person who asks is answered at once.
+    const settles = pending.manual || limits.settleMs === undefined ? {} : { settleMs: limits.settleMs };
     try {
-      await executeChild(haloCycle, {
+      const { settledMs } = await executeChild(haloCycle, {
         workflowId: haloCycleWorkflowId(pending.cycleId),
         args: [
           {
@@ -138,6 +152,7 @@ export async function haloLoop(input: HaloLoopInput): Promise<void> {
             mode: pending.mode,
             trigger: { ...pending.triggers, eventIds: pending.eventIds },
             requestedBy: pending.requestedBy,
+            ...settles,
           },
         ],
         parentClosePolicy: ParentClosePolicy.ABANDON,
@@ -150,6 +165,7 @@ export async function haloLoop(input: HaloLoopInput): Promise<void> {
           subsystem: 'halo',
         }),
       });
+      state = settling(state, pending.mode, settledMs);
     } catch (error) {
       // A failed cycle has recorded its failure itself; the loop goes on to the next trigger.
       if (!(error instanceof ChildWorkflowFailure) || isCancellation(error)) throw error;

@@ -9,6 +9,8 @@ export type HaloCycleInput = {
   mode: CycleMode;
   trigger: TriggerCounts & { eventIds: string[] };
   requestedBy: string | null;
+  /** How old a first sign is before it is proposed for; nothing where a person asked, or before it was known. */
+  settleMs?: number;
 };
 export type ProbeRunInput = { probeId: string };
 export type NotificationInput = { notificationId: string };

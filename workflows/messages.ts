@@ -53,7 +53,14 @@ export const haloPauseUpdate = defineUpdate<{ paused: boolean } | Refusal, [Halo
 );
 export const haloStateQuery = defineQuery<HaloLoopState>(messageNames.haloState);
 
-export type CycleRunState = { cycleId: string; step: string; weakPoints: number; proposals: number };
+export type CycleRunState = {
+  cycleId: string;
+  step: string;
+  weakPoints: number;
+  proposals: number;
+  /** When the findings that are too fresh for a proposal will have settled. */
+  settledMs?: number;
+};
 export const cycleStateQuery = defineQuery<CycleRunState>(messageNames.cycleState);
 
 /** Asks a subscription to act on a stored request of a permitted person; the request id is the proof. */

@@ -47,6 +47,9 @@ const loop = createRoute({
           cooldownMs: z.number(),
           errorWindowMs: z.number(),
           cyclesPerHour: z.number(),
+          settleMs: z.number().optional().openapi({
+            description: 'How old a first sign is before a cycle that nobody asked for proposes.',
+          }),
           intervalMs: z.number().openapi({ description: 'How often HALO looks by itself; 0 is off.' }),
         }),
         counters: z.array(counter),

@@ -252,7 +252,11 @@ describe('nextStep', () => {
   });
 
   test('the limits of this release are 60 s, 30 s and 20 an hour', () => {
-    expect(defaultHaloLimits).toEqual({ cooldownMs: 60_000, errorWindowMs: 30_000, cyclesPerHour: 20 });
+    expect(defaultHaloLimits).toMatchObject({
+      cooldownMs: 60_000,
+      errorWindowMs: 30_000,
+      cyclesPerHour: 20,
+    });
   });
 
   test('under any triggers no hour sees more cycles than its budget, and no event cycle comes within the cooldown', () => {
