@@ -31,6 +31,7 @@ const cancel = (handle: Handle) => handle.executeUpdate(cancelUpdate, { args: [{
 async function play(
   script: Parameters<typeof fakeRecord>[1],
   act: (handle: Handle, record: Record, taskQueue: string) => Promise<unknown>,
+  before: (handle: Handle) => Promise<void> = () => Promise.resolve(),
 ) {
   const taskQueue = aQueue('supersede');
   const record = fakeRecord(taskQueue, script);
@@ -50,6 +51,7 @@ async function play(
     taskQueue,
     args,
   });
+  await before(handle);
   return worker.runUntil(async () => {
     await expect.poll(() => called(record, 'claimRun'), { timeout: 20_000 }).toBe(1);
     await act(handle, record, taskQueue);
@@ -116,14 +118,12 @@ describe('a task that HALO supersedes', () => {
     expect(result.state).toBe('cancelled');
   });
 
-  test('asks the record once for many signals at a time', async () => {
-    let isSo = false;
-    const { names } = await play({ withdraws: () => isSo }, async (handle) => {
-      for (let count = 0; count < 10; count += 1) await handle.signal(supersededSignal);
-      isSo = true;
-      await handle.signal(supersededSignal);
-    });
-    expect(names.filter((name) => name === 'withdrawSuperseded').length).toBeLessThanOrEqual(11);
+  test('asks the record few times for many signals at once', async () => {
+    const before = async (handle: Handle): Promise<void> => {
+      for (let count = 0; count < 20; count += 1) await handle.signal(supersededSignal);
+    };
+    const { names } = await play({}, cancel, before);
+    expect(names.filter((name) => name === 'withdrawSuperseded').length).toBeLessThan(10);
   });
 });
 
