@@ -1,9 +1,16 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { getHaloCycle, type HaloCycleRow, listHaloCycles, listHaloIssues } from '../../db/halo.ts';
+import {
+  getHaloCycle,
+  type HaloCycleRow,
+  listHaloCycles,
+  listHaloIssues,
+  listProposals,
+} from '../../db/halo.ts';
 import { analyzers, issueSeverities } from '../../domain/analyzers/issue.ts';
 import { cycleModes, cycleStates } from '../../domain/halo.ts';
 import { haloCycleWorkflowId, haloWorkflowId } from '../../domain/names.ts';
 import { refuse } from '../../domain/refusal.ts';
+import { risks, taskStates } from '../../domain/task.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { askerOf } from '../decide.ts';
@@ -34,6 +41,34 @@ const cycleSchema = z
     temporal: temporalLinkSchema,
   })
   .openapi('HaloCycle');
+
+/** What one cycle did, beside its issues. */
+const workSchema = z.object({
+  analyses: z.array(
+    z.object({
+      analyzer: z.enum(analyzers),
+      state: z.enum(['done', 'failed']),
+      tookMs: z.number(),
+      issues: z.number(),
+    }),
+  ),
+  incidents: z.array(
+    z.object({ root: z.string(), name: z.string(), members: z.array(z.string()), because: z.string() }),
+  ),
+  insightsUsed: z.array(z.string()),
+  learningErrors: z.array(z.string()),
+  leftOut: z.array(z.object({ title: z.string(), target: z.string(), because: z.string() })),
+  proposals: z.array(
+    z.object({
+      taskId: z.string(),
+      title: z.string(),
+      target: z.string(),
+      risk: z.enum(risks),
+      state: z.enum(taskStates),
+      blastRadius: z.number(),
+    }),
+  ),
+});
 
 const issueSchema = z.object({
   id: z.string(),
@@ -85,7 +120,9 @@ const one = createRoute({
   summary: 'One cycle with the issues it found',
   ...guard('halo:read'),
   request: { params: idParams },
-  responses: { 200: answer('The cycle.', cycleSchema.extend({ issues: z.array(issueSchema) })) },
+  responses: {
+    200: answer('The cycle.', cycleSchema.extend({ ...workSchema.shape, issues: z.array(issueSchema) })),
+  },
 });
 
 const pauseAnswer = z.object({ paused: z.boolean(), temporal: temporalLinkSchema });
@@ -142,8 +179,19 @@ export function addHaloRoutes(app: Api, deps: ApiDeps): void {
     const row = await getHaloCycle(db, id);
     if (row === null) throwRefusal(refuse('NOT_FOUND', `There is no cycle ${id}.`));
     const issues = await listHaloIssues(db, id);
+    const { analyses, incidents, insightsUsed, learningErrors, leftOut } = row;
+    const proposals = await listProposals(db, id);
     return c.json(
-      { ...cycleView(deps, row), issues: issues.map(({ cycleId: _cycleId, ...issue }) => issue) },
+      {
+        ...cycleView(deps, row),
+        analyses,
+        incidents,
+        insightsUsed,
+        learningErrors,
+        leftOut,
+        proposals,
+        issues: issues.map(({ cycleId: _cycleId, ...issue }) => issue),
+      },
       200,
     );
   });

@@ -84,6 +84,29 @@ function loopScenario(limits: Partial<HaloLimits>, act: Scenario['act']): Scenar
   };
 }
 
+function cycleScenario(
+  find: (analyzer: AnalyzerName) => Issue[],
+  broken: Partial<ReturnType<typeof fakeHalo>['activities']> = {},
+  settleMs = 0,
+): Scenario {
+  return {
+    activities: (taskQueue) => ({
+      ...fakeHalo({ find }).activities,
+      ...fakeRecord(taskQueue).activities,
+      ...broken,
+    }),
+    args: [
+      {
+        cycleId: 'cyc_recorded',
+        mode: 'full',
+        trigger: { manual: 0, event: 1, eventIds: ['evt_1'] },
+        requestedBy: null,
+        settleMs,
+      },
+    ],
+  };
+}
+
 async function waitUntil(handle: WorkflowHandle, isSo: (state: TaskRunState) => boolean): Promise<void> {
   while (!isSo(await handle.query<TaskRunState>('taskState'))) await sleep(50);
 }
@@ -318,6 +341,16 @@ const scenarios: Record<string, Scenario> = {
     await sleep(2_000);
   }),
   haloTimer: { activities: () => ({ triggerByTime: () => undefined }), args: [] },
+  'haloCycle.no-issues': cycleScenario(() => []),
+  'haloCycle.settles': cycleScenario(
+    (analyzer) => found(analyzer).map((issue) => ({ ...issue, sinceMs: Date.now() })),
+    {},
+    3_600_000,
+  ),
+  'haloCycle.learning-fails': cycleScenario(found, {
+    readLessons: () => Promise.reject(ApplicationFailure.nonRetryable('no links')),
+    computeInsights: () => Promise.reject(ApplicationFailure.nonRetryable('no traits')),
+  }),
   'haloCycle.proposes': {
     activities: (taskQueue) => ({
       ...fakeHalo({ find: found }).activities,

@@ -26,6 +26,8 @@ type Script = {
   limits?: Partial<HaloLimits>;
   find?: (analyzer: AnalyzerName) => Issue[];
   lessons?: Partial<Lessons>;
+  /** Open tasks take every proposal: none is created. */
+  folds?: boolean;
 };
 
 /** HALO's activities without a database: remembers what it was asked. */
@@ -63,6 +65,7 @@ export function fakeHalo(script: Script = {}) {
     recordIssues: (input) => note('recordIssues', input),
     async proposeTasks(input) {
       await note('proposeTasks', input);
+      if (script.folds === true) return [];
       return input.proposals.map(({ title, target, severity }, index) => ({
         id: `tsk_${input.cycleId}_${index}`,
         workflowId: `task/tsk_${input.cycleId}_${index}`,
