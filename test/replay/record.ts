@@ -72,10 +72,12 @@ function replayScenario(script: Parameters<typeof fakeReplay>[0], act?: Scenario
   };
 }
 
-function loopScenario(limits: Partial<HaloLimits>, act: Scenario['act']): Scenario {
+let recordedFrom = 0;
+
+function loopScenario(limits: Partial<HaloLimits>, act: Scenario['act'], find = found): Scenario {
   return {
     activities: (taskQueue) => ({
-      ...fakeHalo({ find: found, limits }).activities,
+      ...fakeHalo({ find, limits }).activities,
       ...fakeRecord(taskQueue).activities,
     }),
     args: [{ state: emptyHaloLoop() }],
@@ -340,6 +342,16 @@ const scenarios: Record<string, Scenario> = {
       );
     await sleep(2_000);
   }),
+  // Its second cycle is one that nobody but the loop itself asked for.
+  'haloLoop.settled': loopScenario(
+    { errorWindowMs: 0, cooldownMs: 0, settleMs: 2_000 },
+    async (handle) => {
+      recordedFrom = Date.now();
+      await handle.signal(haloTriggerSignal, triggerOf('event'));
+      await sleep(6_000);
+    },
+    (analyzer) => found(analyzer).map((issue) => ({ ...issue, sinceMs: recordedFrom })),
+  ),
   haloTimer: { activities: () => ({ triggerByTime: () => undefined }), args: [] },
   'haloCycle.no-issues': cycleScenario(() => []),
   'haloCycle.settles': cycleScenario(

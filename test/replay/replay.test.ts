@@ -44,7 +44,7 @@ describe('recorded histories', () => {
     expect(histories).toContainEqual(expect.stringMatching(`^task\\.${scenario}\\.v\\d+\\.json$`));
   });
 
-  test.each(['trigger', 'pause', 'time', 'budget-spent', 'paused', 'continues'])(
+  test.each(['trigger', 'pause', 'time', 'budget-spent', 'paused', 'continues', 'settled'])(
     'the %s branch of HALO has one',
     (scenario) => {
       expect(histories).toContainEqual(expect.stringMatching(`^haloLoop\\.${scenario}\\.v\\d+\\.json$`));

@@ -278,7 +278,7 @@ describe('a cycle', () => {
   test('a broken analyzer is a finding and does not fail the cycle', async () => {
     const { result, calls } = await playCycle((analyzer) => {
       if (analyzer === 'agent-health') throw new Error('no such table');
-      return [anIssue()];
+      return failing(analyzer);
     }, 'light');
     expect(result).toMatchObject({ step: 'completed', weakPoints: 2, proposals: 0 });
     const recorded = calls.find((call) => call.activity === 'recordIssues')?.input as { issues: Issue[] };
