@@ -26,6 +26,8 @@ export const taskSchema = z
     severity: z.enum(issueSeverities),
     risk: z.enum(risks),
     reversible: z.boolean(),
+    /** How many other entities it reaches, as far as HALO knows. */
+    blastRadius: z.number(),
     origin: z.enum(taskOrigins),
     originId: z.string().nullable(),
     requestedBy: z.string(),
@@ -77,6 +79,7 @@ export function taskView(deps: ApiDeps, row: TaskRow): z.infer<typeof taskSchema
     severity: row.severity,
     risk: row.risk,
     reversible: row.reversible,
+    blastRadius: row.blastRadius,
     origin: row.origin,
     originId: row.originId,
     requestedBy: row.requestedBy,

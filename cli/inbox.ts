@@ -69,6 +69,7 @@ function pastOf({ here, anywhere, verdicts }: InboxItem['pastResults']): string 
 const heads = ['ID', 'AGE', 'EXPIRES IN', 'RISK', 'TITLE', 'TARGET', 'REVERSIBLE', 'VOTES', 'PAST RESULTS'];
 
 function rowOf(item: InboxItem): Cell[] {
+  const reach = (item.blastRadius ?? 0) > 0 ? ` (reaches ${item.blastRadius} more)` : '';
   const others = item.groupSize > 1 ? ` (${item.groupSize} proposals)` : '';
   return [
     item.id,
@@ -76,7 +77,7 @@ function rowOf(item: InboxItem): Cell[] {
     item.state === 'open' ? remaining(item) : item.state,
     marked(item.risk),
     `${item.title}${others}`,
-    item.touches.target,
+    `${item.touches.target}${reach}`,
     item.reversible ? 'yes' : 'no',
     votesOf(item),
     pastOf(item.pastResults),

@@ -35,6 +35,7 @@ export function describeTask({ out }: Session, task: Task): string[] {
       ['type', task.type],
       ['target', task.target],
       ['risk', task.risk],
+      ['reaches', (task.blastRadius ?? 0) === 0 ? null : `${task.blastRadius} other entities`],
       ['origin', `${task.origin}, requested by ${task.requestedBy}`],
       ['agent', task.agentId ?? `none yet (${task.targetRole})`],
       ['dispatch', task.dispatchMode],

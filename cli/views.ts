@@ -55,6 +55,7 @@ export type InboxItem = Approval & {
   whyNot: string | null;
   touches: { target: string; type: string };
   reversible: boolean;
+  blastRadius?: number;
   evidenceCount: number;
   groupSize: number;
   riskProposedLater: Risk | null;
@@ -123,6 +124,7 @@ export type Task = {
   targetRole: string;
   state: TaskState;
   risk: Risk;
+  blastRadius?: number;
   origin: string;
   requestedBy: string;
   agentId: string | null;
@@ -180,7 +182,19 @@ export type Cycle = {
   startedAt: string;
   endedAt: string | null;
   temporal: Link;
+  leftOut?: { title: string; target: string; because: string }[];
   /** Of one cycle only. */
+  analyses?: { analyzer: string; state: string; tookMs: number; issues: number }[];
+  incidents?: { root: string; name: string; members: string[]; because: string }[];
+  learningErrors?: string[];
+  proposals?: {
+    taskId: string;
+    title: string;
+    target: string;
+    risk: Risk;
+    state: TaskState;
+    blastRadius: number;
+  }[];
   issues?: HaloIssue[];
   superseded?: { taskId: string; title: string; target: string; state: TaskState; because: string }[];
 };

@@ -7,7 +7,7 @@ import type { JsonObject } from '../domain/json.ts';
 import { change } from './change.ts';
 import type { Db } from './client.ts';
 import { derivedId } from './ids.ts';
-import { haloCycles, haloIssues } from './schema/index.ts';
+import { haloCycles, haloIssues, tasks } from './schema/index.ts';
 
 export type HaloCycleRow = typeof haloCycles.$inferSelect;
 export type HaloIssueRow = typeof haloIssues.$inferSelect;
@@ -39,6 +39,16 @@ export async function listHaloCycles(
 
 export async function listHaloIssues(db: Db, cycleId: string): Promise<HaloIssueRow[]> {
   return db.select().from(haloIssues).where(eq(haloIssues.cycleId, cycleId)).orderBy(haloIssues.id);
+}
+
+/** The tasks that a cycle proposed, as they are now. */
+export async function listProposals(db: Db, cycleId: string) {
+  const { id, title, target, risk, state, blastRadius } = tasks;
+  return db
+    .select({ taskId: id, title, target, risk, state, blastRadius })
+    .from(tasks)
+    .where(and(eq(tasks.origin, 'halo'), eq(tasks.originId, cycleId)))
+    .orderBy(tasks.createdAt, id);
 }
 
 export type NewCycle = {

@@ -35,6 +35,8 @@ export type NewTask = {
   severity: IssueSeverity;
   risk: Risk;
   reversible: boolean;
+  /** How many other entities it reaches, as far as that is known. */
+  blastRadius?: number;
   origin: TaskOrigin;
   originId: string | null;
   fingerprint: string | null;
@@ -144,7 +146,7 @@ export function askedFor(
 
 /** What the inbox shows about a task: the content as approved, and whether it can be undone. */
 export function approvalSummary(
-  task: Pick<TaskRow, 'type' | 'payload' | 'target' | 'reversible' | 'origin'>,
+  task: Pick<TaskRow, 'type' | 'payload' | 'target' | 'reversible' | 'origin'> & { blastRadius?: number },
   binding: ExecutorBinding,
 ): JsonObject {
   return {
@@ -153,6 +155,7 @@ export function approvalSummary(
     payload: task.payload,
     executor: binding,
     reversible: task.reversible ? 'declared' : 'no',
+    blastRadius: task.blastRadius ?? 0,
     origin: task.origin,
   };
 }

@@ -186,6 +186,8 @@ export type Settled = {
 
 /** Proposals whose incident is ripe by now; the others are said to wait, and until when. */
 export function settle(proposals: readonly Proposal[], nowMs: number, settleMs: number): Settled {
+  // Clocks differ: a first sign may seem to lie ahead.
+  if (settleMs === 0) return { ripe: [...proposals], unripe: [] };
   const ripe: Proposal[] = [];
   const unripe: LeftOut[] = [];
   let settledMs: number | undefined;

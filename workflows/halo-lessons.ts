@@ -1,4 +1,4 @@
-import { ActivityFailure, isCancellation, proxyLocalActivities } from '@temporalio/workflow';
+import { ActivityFailure, isCancellation, proxyLocalActivities, TemporalFailure } from '@temporalio/workflow';
 import type { HaloActivities } from '../activities/halo.ts';
 import type { HaloLearningActivities } from '../activities/halo-learning.ts';
 import type { Issue } from '../domain/analyzers/issue.ts';
@@ -35,8 +35,10 @@ export async function learn(cycleId: string): Promise<void> {
 }
 
 async function notLearned<T>(cycleId: string, step: string, error: unknown, instead: T): Promise<T> {
-  if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
-  const message = `${step}: ${error.cause?.message ?? error.message}`;
+  // A local activity fails with the failure itself, another one with one around it.
+  if (isCancellation(error) || !(error instanceof TemporalFailure)) throw error;
+  const told = error instanceof ActivityFailure ? (error.cause ?? error) : error;
+  const message = `${step}: ${told.message}`;
   await recordLearningError({ cycleId, step, message: message.slice(0, 500) });
   return instead;
 }

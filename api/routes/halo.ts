@@ -1,12 +1,17 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { getHaloCycle, type HaloCycleRow, listHaloCycles, listHaloIssues } from '../../db/halo.ts';
+import {
+  getHaloCycle,
+  type HaloCycleRow,
+  listHaloCycles,
+  listHaloIssues,
+  listProposals,
+} from '../../db/halo.ts';
 import { supersededBy } from '../../db/superseded.ts';
 import { analyzers, issueSeverities } from '../../domain/analyzers/issue.ts';
-
 import { cycleModes, cycleStates } from '../../domain/halo.ts';
 import { haloCycleWorkflowId, haloWorkflowId } from '../../domain/names.ts';
 import { refuse } from '../../domain/refusal.ts';
-import { taskStates } from '../../domain/task.ts';
+import { risks, taskStates } from '../../domain/task.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { askerOf } from '../decide.ts';
@@ -45,6 +50,34 @@ const supersededSchema = z.object({
   target: z.string(),
   state: z.enum(taskStates),
   because: z.string(),
+});
+
+/** What one cycle did, beside its issues. */
+const workSchema = z.object({
+  analyses: z.array(
+    z.object({
+      analyzer: z.enum(analyzers),
+      state: z.enum(['done', 'failed']),
+      tookMs: z.number(),
+      issues: z.number(),
+    }),
+  ),
+  incidents: z.array(
+    z.object({ root: z.string(), name: z.string(), members: z.array(z.string()), because: z.string() }),
+  ),
+  learningErrors: z.array(z.string()),
+  leftOut: z.array(z.object({ title: z.string(), target: z.string(), because: z.string() })),
+  superseded: z.array(supersededSchema),
+  proposals: z.array(
+    z.object({
+      taskId: z.string(),
+      title: z.string(),
+      target: z.string(),
+      risk: z.enum(risks),
+      state: z.enum(taskStates),
+      blastRadius: z.number(),
+    }),
+  ),
 });
 
 const issueSchema = z.object({
@@ -98,10 +131,7 @@ const one = createRoute({
   ...guard('halo:read'),
   request: { params: idParams },
   responses: {
-    200: answer(
-      'The cycle.',
-      cycleSchema.extend({ issues: z.array(issueSchema), superseded: z.array(supersededSchema) }),
-    ),
+    200: answer('The cycle.', cycleSchema.extend({ ...workSchema.shape, issues: z.array(issueSchema) })),
   },
 });
 
@@ -159,9 +189,23 @@ export function addHaloRoutes(app: Api, deps: ApiDeps): void {
     const { id } = c.req.valid('param');
     const row = await getHaloCycle(db, id);
     if (row === null) throwRefusal(refuse('NOT_FOUND', `There is no cycle ${id}.`));
-    const [issues, superseded] = await Promise.all([listHaloIssues(db, id), supersededBy(db, id)]);
+    const { analyses, incidents, learningErrors, leftOut } = row;
+    const [issues, proposals, superseded] = await Promise.all([
+      listHaloIssues(db, id),
+      listProposals(db, id),
+      supersededBy(db, id),
+    ]);
     return c.json(
-      { ...cycleView(deps, row), issues: issues.map(({ cycleId: _cycleId, ...issue }) => issue), superseded },
+      {
+        ...cycleView(deps, row),
+        analyses,
+        incidents,
+        learningErrors,
+        leftOut,
+        proposals,
+        superseded,
+        issues: issues.map(({ cycleId: _cycleId, ...issue }) => issue),
+      },
       200,
     );
   });

@@ -73,15 +73,40 @@ function replayScenario(script: Parameters<typeof fakeReplay>[0], act?: Scenario
   };
 }
 
-function loopScenario(limits: Partial<HaloLimits>, act: Scenario['act']): Scenario {
+let recordedFrom = 0;
+
+function loopScenario(limits: Partial<HaloLimits>, act: Scenario['act'], find = found): Scenario {
   return {
     activities: (taskQueue) => ({
-      ...fakeHalo({ find: found, limits }).activities,
+      ...fakeHalo({ find, limits }).activities,
       ...fakeRecord(taskQueue).activities,
     }),
     args: [{ state: emptyHaloLoop() }],
     ...(act === undefined ? {} : { act }),
     endless: true,
+  };
+}
+
+function cycleScenario(
+  find: (analyzer: AnalyzerName) => Issue[],
+  broken: Partial<ReturnType<typeof fakeHalo>['activities']> = {},
+  settleMs = 0,
+): Scenario {
+  return {
+    activities: (taskQueue) => ({
+      ...fakeHalo({ find }).activities,
+      ...fakeRecord(taskQueue).activities,
+      ...broken,
+    }),
+    args: [
+      {
+        cycleId: 'cyc_recorded',
+        mode: 'full',
+        trigger: { manual: 0, event: 1, eventIds: ['evt_1'] },
+        requestedBy: null,
+        settleMs,
+      },
+    ],
   };
 }
 
@@ -330,7 +355,27 @@ const scenarios: Record<string, Scenario> = {
       );
     await sleep(2_000);
   }),
+  // Its second cycle is one that nobody but the loop itself asked for.
+  'haloLoop.settled': loopScenario(
+    { errorWindowMs: 0, cooldownMs: 0, settleMs: 2_000 },
+    async (handle) => {
+      recordedFrom = Date.now();
+      await handle.signal(haloTriggerSignal, triggerOf('event'));
+      await sleep(6_000);
+    },
+    (analyzer) => found(analyzer).map((issue) => ({ ...issue, sinceMs: recordedFrom })),
+  ),
   haloTimer: { activities: () => ({ triggerByTime: () => undefined }), args: [] },
+  'haloCycle.no-issues': cycleScenario(() => []),
+  'haloCycle.settles': cycleScenario(
+    (analyzer) => found(analyzer).map((issue) => ({ ...issue, sinceMs: Date.now() })),
+    {},
+    3_600_000,
+  ),
+  'haloCycle.learning-fails': cycleScenario(found, {
+    readLessons: () => Promise.reject(ApplicationFailure.nonRetryable('no links')),
+    computeInsights: () => Promise.reject(ApplicationFailure.nonRetryable('no traits')),
+  }),
   'haloCycle.proposes': {
     activities: (taskQueue) => ({
       ...fakeHalo({ find: found }).activities,

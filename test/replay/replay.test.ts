@@ -44,7 +44,7 @@ describe('recorded histories', () => {
     expect(histories).toContainEqual(expect.stringMatching(`^task\\.${scenario}\\.v\\d+\\.json$`));
   });
 
-  test.each(['trigger', 'pause', 'time', 'budget-spent', 'paused', 'continues'])(
+  test.each(['trigger', 'pause', 'time', 'budget-spent', 'paused', 'continues', 'settled'])(
     'the %s branch of HALO has one',
     (scenario) => {
       expect(histories).toContainEqual(expect.stringMatching(`^haloLoop\\.${scenario}\\.v\\d+\\.json$`));
@@ -69,6 +69,12 @@ describe('recorded histories', () => {
   test.each(['removed', 'step-fails'])('the %s end of the retention has one', (scenario) => {
     expect(histories).toContainEqual(expect.stringMatching(`^retention\\.${scenario}\\.v\\d+\\.json$`));
   });
+  test.each(['no-issues', 'proposes', 'settles', 'analyzer-fails', 'learning-fails'])(
+    'the %s branch of a cycle has one',
+    (scenario) => {
+      expect(histories).toContainEqual(expect.stringMatching(`^haloCycle\\.${scenario}\\.v\\d+\\.json$`));
+    },
+  );
   test.each(['done', 'canary-fails', 'too-many-fail', 'cancelled'])(
     'the %s end of a redrive has one',
     (scenario) => {

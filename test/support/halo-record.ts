@@ -32,6 +32,8 @@ type Script = {
   lessons?: Partial<Lessons>;
   /** The proposals of earlier cycles that this one supersedes. */
   supersedes?: () => ToldRun[];
+  /** Open tasks take every proposal: none is created. */
+  folds?: boolean;
 };
 
 /** HALO's activities without a database: remembers what it was asked. */
@@ -71,6 +73,7 @@ export function fakeHalo(script: Script = {}) {
     recordIssues: (input) => note('recordIssues', input),
     async proposeTasks(input) {
       await note('proposeTasks', input);
+      if (script.folds === true) return [];
       return input.proposals.map(({ title, target, severity }, index) => ({
         id: `tsk_${input.cycleId}_${index}`,
         workflowId: `task/tsk_${input.cycleId}_${index}`,

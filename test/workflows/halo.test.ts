@@ -90,7 +90,7 @@ describe('a fresh finding', () => {
   test('is proposed for once it has settled, and nothing but HALO itself has to look again', async () => {
     const sinceMs = await environment.currentTimeMs();
     const find = (analyzer: AnalyzerName) => failing(analyzer, { sinceMs });
-    const calls = await playLoop({ limits: { settleMs }, find }, async (handle) => {
+    const calls = await playLoop({ limits: { settleMs }, find, folds: true }, async (handle) => {
       await handle.signal(haloTriggerSignal, urgent);
       await settled(handle, 1);
       await environment.sleep(settleMs);
@@ -106,7 +106,7 @@ describe('a fresh finding', () => {
   test('is proposed for at once when a person asks', async () => {
     const sinceMs = (await environment.currentTimeMs()) + hourMs;
     const find = (analyzer: AnalyzerName) => failing(analyzer, { sinceMs });
-    const calls = await playLoop({ limits: { settleMs }, find }, async (handle) => {
+    const calls = await playLoop({ limits: { settleMs }, find, folds: true }, async (handle) => {
       await handle.executeUpdate(haloRequestUpdate, {
         args: [{ mode: 'full', requestedBy: 'prn_operator' }],
       });
@@ -118,7 +118,7 @@ describe('a fresh finding', () => {
   test('is looked at again after a pause, not in it', async () => {
     const sinceMs = await environment.currentTimeMs();
     const find = (analyzer: AnalyzerName) => failing(analyzer, { sinceMs });
-    await playLoop({ limits: { settleMs }, find }, async (handle) => {
+    await playLoop({ limits: { settleMs }, find, folds: true }, async (handle) => {
       await handle.signal(haloTriggerSignal, urgent);
       await settled(handle, 1);
       await handle.executeUpdate(haloPauseUpdate, { args: [asked(true, 'dec_1')] });
@@ -280,7 +280,7 @@ describe('a cycle', () => {
   test('a broken analyzer is a finding and does not fail the cycle', async () => {
     const { result, calls } = await playCycle((analyzer) => {
       if (analyzer === 'agent-health') throw new Error('no such table');
-      return [anIssue()];
+      return failing(analyzer);
     }, 'light');
     expect(result).toMatchObject({ step: 'completed', weakPoints: 2, proposals: 0 });
     const recorded = calls.find((call) => call.activity === 'recordIssues')?.input as { issues: Issue[] };
