@@ -8,7 +8,7 @@ import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { answer, instant } from '../schemas.ts';
 
-const checkSchema = z.object({
+export const checkSchema = z.object({
   name: z.string(),
   state: z.enum(checkStates).openapi({
     description: 'failed: it could not be looked at; not-configured: nothing is named to be watched.',

@@ -27,6 +27,7 @@ import {
   temporalLink,
   temporalLinkSchema,
 } from '../schemas.ts';
+import { checkSchema } from './halo-analyzers.ts';
 
 const cycleSchema = z
   .object({
@@ -60,6 +61,7 @@ const workSchema = z.object({
       state: z.enum(['done', 'failed']),
       tookMs: z.number(),
       issues: z.number(),
+      checks: z.array(checkSchema).optional(),
     }),
   ),
   incidents: z.array(
