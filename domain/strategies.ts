@@ -59,12 +59,12 @@ export const strategies: readonly Strategy[] = [
 ];
 
 /** The name of an action on a class of targets, under which its record is kept. */
-export function recordKey(action: string, target: string): string {
+function recordKey(action: string, target: string): string {
   return `${action}|${classOf(target)}`;
 }
 
 /** Targets count together by the word before their first colon. */
-export function classOf(target: string): string {
+function classOf(target: string): string {
   return target.split(':', 1)[0] ?? target;
 }
 
@@ -94,7 +94,7 @@ export function chooseStrategy(
 }
 
 /** From so many other entities on, what goes wrong reaches further than one repair should without a second look. */
-export const wideRadius = 5;
+const wideRadius = 5;
 
 /** Work that many other things depend on is one level riskier than the action alone. */
 export function riskOf(risk: Risk, blastRadius: number): Risk {

@@ -19,7 +19,7 @@ export type Case = {
 };
 
 const repairMs = minuteMs;
-export const watchedMs = 10 * minuteMs;
+const watchedMs = 10 * minuteMs;
 const restMs = 5 * minuteMs;
 
 export type Desk = {

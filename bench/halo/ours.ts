@@ -31,7 +31,7 @@ function stretch(results: readonly Result[]): Stretch {
   };
 }
 
-export function viewOf({ service, sinceMs, repairedMs, peers }: Repair, history: History): RepairView {
+function viewOf({ service, sinceMs, repairedMs, peers }: Repair, history: History): RepairView {
   const between = (one: number, fromMs: number, untilMs: number): Stretch =>
     stretch(history(one, fromMs, untilMs));
   return {
