@@ -34,7 +34,8 @@ export async function learn(cycleId: string): Promise<void> {
   }
 }
 
-async function notLearned<T>(cycleId: string, step: string, error: unknown, instead: T): Promise<T> {
+/** Says on the cycle what could not be done now, and goes on without it. */
+export async function notLearned<T>(cycleId: string, step: string, error: unknown, instead: T): Promise<T> {
   // A local activity fails with the failure itself, another one with one around it.
   if (isCancellation(error) || !(error instanceof TemporalFailure)) throw error;
   const told = error instanceof ActivityFailure ? (error.cause ?? error) : error;

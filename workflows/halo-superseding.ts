@@ -1,15 +1,14 @@
 import {
-  ActivityFailure,
   getExternalWorkflowHandle,
   isCancellation,
   patched,
   proxyLocalActivities,
 } from '@temporalio/workflow';
-import type { HaloActivities } from '../activities/halo.ts';
 import type { HaloSupersedingActivities } from '../activities/halo-superseding.ts';
+import { notLearned } from './halo-lessons.ts';
 import { supersededSignal } from './messages.ts';
 
-const record = proxyLocalActivities<HaloSupersedingActivities & Pick<HaloActivities, 'recordLearningError'>>({
+const record = proxyLocalActivities<HaloSupersedingActivities>({
   startToCloseTimeout: '30s',
   scheduleToCloseTimeout: '60s',
   retry: { initialInterval: '200ms', maximumAttempts: 3 },
@@ -26,9 +25,7 @@ export async function supersedeProposals(cycleId: string, proposed: string[]): P
     for (const { workflowId } of await record.supersedeProposals({ cycleId, proposed }))
       await tell(workflowId);
   } catch (error) {
-    if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
-    const message = `supersede: ${error.cause?.message ?? error.message}`.slice(0, 500);
-    await record.recordLearningError({ cycleId, step: 'supersede', message });
+    await notLearned(cycleId, 'supersede', error, null);
   }
 }
 

@@ -263,15 +263,17 @@ describe('a cycle', () => {
     expect(after).toMatchObject({ state: 'expired' });
   });
 
-  test('what cannot be learned is said, and the tasks are proposed all the same', async () => {
+  test('what cannot be learned or superseded is said, and the tasks are proposed all the same', async () => {
     const { result, calls } = await playCycle(failing, 'full', undefined, {
       readLessons: fails('no links'),
+      supersedeProposals: fails('no waiting ones'),
       judgeRepairs: fails('no repairs'),
     });
     expect(result).toMatchObject({ step: 'completed', proposals: 1 });
     const said = calls.filter((call) => call.activity === 'recordLearningError').map((call) => call.input);
     expect(said).toMatchObject([
       { step: 'lessons', message: 'lessons: no links' },
+      { step: 'supersede', message: 'supersede: no waiting ones' },
       { step: 'judgeRepairs', message: 'judgeRepairs: no repairs' },
     ]);
     expect(calls.some((call) => call.activity === 'computeInsights')).toBe(true);
