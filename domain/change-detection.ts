@@ -1,9 +1,11 @@
 /*
  * Change detection over the results of one entity, by CUSUM charts (Page 1954). Two charts of failures add up how much
  * likelier each result is if the entity is in trouble, one with half of its results failing and one with nearly all of
- * them; the chart of latency adds up how far each good result lies above what is normal. A chart at zero is quiet; above zero there is a first sign; at its limit the change stands,
- * and it stands until a chart of the other direction says that things are normal again. What is normal is learned from
- * quiet times only, so that trouble never becomes the new normal.
+ * them; the chart of latency adds up how far each good result lies above what is normal. A chart at zero is quiet;
+ * above zero there is a first sign; at its limit the change stands, and it stands until a chart of the other direction
+ * says that things are normal again. What is normal is learned from quiet times only, so that trouble never becomes the
+ * new normal. But latencies move with the day: while nothing is learned what was normal ages, so that less is said by
+ * what lies above it, and it is learned anew the faster, in bounds.
  */
 export type Point = {
   atMs: number;
@@ -34,6 +36,8 @@ export type Detection = {
   slowSlack: number;
   /** Weight of a new point in what is a normal latency. */
   weight: number;
+  /** How far a normal latency may move in an hour in which nothing of it was learned, in log latency. */
+  rhythm: number;
   /** Good results that every entity is taken to have had before the first one seen. */
   credit: number;
 };
@@ -44,6 +48,7 @@ export const defaultDetection: Detection = {
   slowLimit: 8,
   slowSlack: 1.25,
   weight: 0.01,
+  rhythm: 0.1,
   credit: 100,
 };
 
@@ -85,6 +90,12 @@ export type Watch = {
   mean: number;
   variance: number;
   latencies: number;
+  /** Variance of the mean itself when a latency was last learned, and how long nothing of it has been learned. */
+  unsure: number;
+  unlearnedMs: number;
+  /** The first and the last latency that was seen. */
+  firstMs: number;
+  lastMs: number;
   latest: { rate: number; latencyMs: number };
 };
 
@@ -92,9 +103,14 @@ export type Watch = {
 const badRate = 0.5;
 /** And the chart of outages: results in a row say more than the same number with good ones between them. */
 const outageRate = 0.9;
+const hourMs = 60 * 60_000;
 const expectedWithinMs = 5 * 60_000;
 /** Results in quiet times that are remembered; older ones fade. */
 const memory = 2000;
+/** A day goes up and comes back: what is normal is no farther off than after this time, however long it was not seen. */
+const farthestRhythmMs = 6 * hourMs;
+/** Where the latencies that are remembered span so much, the rhythm of the days is part of the noise. */
+const rhythmKnownMs = 4 * 24 * hourMs;
 /** A single latency says no more than one this many standard deviations off. */
 const farthest = 3;
 /** Latencies are never taken to be steadier than this, in log latency. */
@@ -109,7 +125,9 @@ export function startWatch(): Watch {
   return {
     ...{ seen: 0, failing: quiet(), outage: { score: 0, sinceMs: 0 }, slow: quiet(), good: 0 },
     ...{ results: 0, failures: 0 },
-    ...{ mean: 0, variance: 0.04, latencies: 0, latest: { rate: 0, latencyMs: 0 } },
+    ...{ mean: 0, variance: 0.04, latencies: 0 },
+    ...{ unsure: 0, unlearnedMs: 0, firstMs: 0, lastMs: 0 },
+    latest: { rate: 0, latencyMs: 0 },
   };
 }
 
@@ -183,15 +201,29 @@ function seeFailures(watch: Watch, { atMs, results, failures }: Point, options: 
   outage.score = 0;
 }
 
+/** The time between two latencies, where the noise holds what happens in it. */
+function knownSpacing({ latencies, firstMs, lastMs }: Watch, { weight }: Detection): number {
+  const spacing = latencies < 2 ? 0 : (lastMs - firstMs) / (latencies - 1);
+  return spacing >= weight * rhythmKnownMs ? spacing : 0;
+}
+
+/** The day goes on while nothing is learned: what was normal then says less and less of what is normal now. */
+function movedVariance({ unlearnedMs }: Watch, { rhythm }: Detection): number {
+  return (rhythm * (Math.min(unlearnedMs, farthestRhythmMs) / hourMs)) ** 2;
+}
+
 function seeLatency(watch: Watch, atMs: number, latencyMs: number, options: Detection): void {
   const { slow } = watch;
   const limit = options.slowLimit;
   const log = Math.log(latencyMs);
-  if (watch.latencies === 0) watch.mean = log;
-  const away = log - watch.mean;
-  const deviation = Math.max(Math.sqrt(watch.variance), steadiest);
-  const far = Math.min(Math.max(away / deviation, -farthest), farthest);
+  if (watch.latencies === 0) Object.assign(watch, { mean: log, firstMs: atMs, lastMs: atMs });
+  const noise = Math.max(Math.sqrt(watch.variance), steadiest);
+  watch.unlearnedMs += Math.max(0, atMs - watch.lastMs - knownSpacing(watch, options));
+  const unsure = watch.unsure + movedVariance(watch, options);
+  const deviation = Math.sqrt(noise ** 2 + unsure);
+  const far = Math.min(Math.max((log - watch.mean) / deviation, -farthest), farthest);
   watch.latencies += 1;
+  watch.lastMs = atMs;
   if (watch.seen >= options.minResults) {
     const is = Math.max(slow.sum / Math.max(slow.results, 1), 2 * options.slowSlack);
     move(slow, { by: far - options.slowSlack, back: is * (is / 2 - far), limit, atMs });
@@ -200,9 +232,14 @@ function seeLatency(watch: Watch, atMs: number, latencyMs: number, options: Dete
   }
   if (slow.stands || slow.score > limit / 2) return;
   const weight = Math.max(options.weight, 1 / (watch.latencies + 1));
+  // As a Kalman filter learns, but never farther than the day can have gone.
+  const gain = unsure / deviation ** 2;
+  const byAge = Math.sqrt(unsure);
   const known = far * deviation;
-  watch.mean += weight * known;
-  watch.variance = (1 - weight) * (watch.variance + weight * known * known);
+  watch.mean += gain > weight ? Math.min(Math.max(gain * known, -byAge), byAge) : weight * known;
+  watch.variance = (1 - weight) * (watch.variance + weight * (far * noise) ** 2);
+  watch.unsure = unsure * (1 - Math.max(gain, weight));
+  watch.unlearnedMs = 0;
 }
 
 /** Takes one more point into a watch; points come in order, and one without results says nothing. */

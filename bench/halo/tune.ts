@@ -29,6 +29,7 @@ const detectionGrid: Grid<Detection> = {
   slowLimit: [6, 8, 10, 12, 14],
   slowSlack: [0.75, 1, 1.25, 1.5],
   weight: [0.005, 0.01, 0.02, 0.03],
+  rhythm: [0, 0.05, 0.1, 0.2],
   credit: [50, 100, 200],
 };
 

@@ -122,6 +122,56 @@ describe('changes of latency', () => {
     }));
     expect(detectChanges(day)).toEqual([]);
   });
+
+  /** A day whose latency swings by 37 %, out of which two and a half hours are taken or changed while it rises. */
+  const swinging = (during: (point: Point) => Point[]): Point[] =>
+    series('.'.repeat(2880)).flatMap((point, at) => {
+      const swing = Math.exp(0.37 * Math.sin((2 * Math.PI * (at - 1440)) / 2880));
+      const swung = { ...point, latencyMs: (point.latencyMs ?? 0) * swing };
+      return at >= 1300 && at < 1600 ? during(swung) : [swung];
+    });
+  const everSlow = (points: readonly Point[], options = defaultDetection): number[] => {
+    const watch = startWatch();
+    return points.flatMap((point) => {
+      see(watch, point, options);
+      return changesOf(watch, options).some(({ kind }) => kind === 'slow') ? [point.atMs] : [];
+    });
+  };
+  const isAfter = (atMs: number): boolean => atMs >= 1620 * 30_000;
+
+  test.each<[string, (point: Point) => Point[]]>([
+    ['silence', () => []],
+    ['an outage', (point) => [{ ...point, failures: 1, latencyMs: null }]],
+    ['a slow stretch', (point) => [{ ...point, latencyMs: 4 * (point.latencyMs ?? 0) }]],
+  ])('what the day did during %s of hours is not called slow afterwards', (_, during) => {
+    expect(everSlow(swinging(during)).filter(isAfter)).toEqual([]);
+  });
+
+  test('which it would be if what is normal did not age', () => {
+    const days = swinging(() => []);
+    expect(everSlow(days, { ...defaultDetection, rhythm: 0 }).filter(isAfter)).not.toEqual([]);
+  });
+
+  test.each([[2], [3], [8]])('what comes back %d times as slow after hours of silence is found', (times) => {
+    const slower = swinging(() => []).map((point) => ({
+      ...point,
+      latencyMs: (point.latencyMs ?? 0) * (point.atMs >= 1600 * 30_000 ? times : 1),
+    }));
+    const [first = Infinity] = everSlow(slower);
+    expect(first).toBeLessThan(1610 * 30_000);
+  });
+
+  test('a slow stretch stands for as long as it lasts', () => {
+    const slow = everSlow(swinging((point) => [{ ...point, latencyMs: 2 * (point.latencyMs ?? 0) }]));
+    expect(slow.filter((atMs) => atMs >= 1320 * 30_000 && atMs < 1600 * 30_000)).toHaveLength(280);
+  });
+
+  test.each([[30], [60], [1440]])('one answer in %d minutes is enough to find what got slower', (minutes) => {
+    const sparse = (marks: string): Point[] =>
+      series(marks).map((point, at) => ({ ...point, atMs: at * minutes * 60_000 }));
+    expect(detectChanges(sparse(good))).toEqual([]);
+    expect(detectChanges(sparse(`${good}${'s'.repeat(6)}`)).map(({ kind }) => kind)).toEqual(['slow']);
+  });
 });
 
 describe('any series', () => {
