@@ -8,7 +8,7 @@ import { CliError, localError } from './problem.ts';
 import { bodyOf, type Session, show } from './session.ts';
 import { pause } from './stop.ts';
 import type { Reply } from './http.ts';
-import type { Cycle } from './views.ts';
+import type { Cycle } from './halo-views.ts';
 
 const lookEveryMs = 500;
 

@@ -1,5 +1,5 @@
 import { visible } from './escape.ts';
-import type { HaloIssue } from './views.ts';
+import type { HaloIssue } from './halo-views.ts';
 
 /** A finding with the figures and the events that show it, each on a line of its own. */
 export function describeIssue({ severity, title, observed, evidence, ...issue }: HaloIssue): string[] {

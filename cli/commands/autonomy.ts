@@ -6,7 +6,7 @@ import { pathId } from '../ids.ts';
 import { readNumber } from '../input.ts';
 import { facts, table } from '../output.ts';
 import { bodyOf, type Session, show } from '../session.ts';
-import type { Autonomy } from '../views.ts';
+import type { Autonomy } from '../halo-views.ts';
 
 const pairArgs = {
   action: {

@@ -3,7 +3,8 @@ import { command } from '../command.ts';
 import { hintMore, instant, marked, pageArgs } from '../format.ts';
 import { table } from '../output.ts';
 import { bodyOf, show } from '../session.ts';
-import type { Page, Repair } from '../views.ts';
+import type { Repair } from '../halo-views.ts';
+import type { Page } from '../views.ts';
 
 export const repairsCommand = command({
   name: 'repairs',

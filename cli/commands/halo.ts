@@ -7,7 +7,8 @@ import { hintMore, instant, linkLine, marked, pageArgs } from '../format.ts';
 import { readNumber } from '../input.ts';
 import { facts, table } from '../output.ts';
 import { bodyOf, show } from '../session.ts';
-import type { Cycle, HaloState, Link, Page } from '../views.ts';
+import type { Cycle, HaloState } from '../halo-views.ts';
+import type { Link, Page } from '../views.ts';
 import { analyzersCommand } from './halo-analyzers.ts';
 import { repairsCommand } from './halo-repairs.ts';
 
