@@ -130,6 +130,7 @@ test('a cycle and a task say which proposals were superseded, by whom and why', 
     state: 'completed',
     weakPoints: [],
     taskIds: [],
+    insightsUsed: [],
     error: null,
     temporal,
   };
