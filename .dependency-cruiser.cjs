@@ -188,6 +188,8 @@ module.exports = {
         // The bus is measured without HTTP too: its own writer, and the consumer that a worker runs.
         '^api/event-writer\\.ts$',
         '^activities/subscriptions\\.ts$',
+        // What a cycle learns is measured without a worker.
+        '^activities/resonance\\.ts$',
         '^workers/wakeups\\.ts$',
         packages('undici', 'graphile-worker', 'pg-boss'),
       ],

@@ -3,6 +3,7 @@ import { type DecisionRequestRow, getDecisionRequest, refuseRequest } from '../d
 import type { Dispatch } from '../db/dispatch.ts';
 import { findStop } from '../db/kill-switch.ts';
 import { actorOf, getPrincipal } from '../db/principals.ts';
+import { withdrawSuperseded } from '../db/superseded.ts';
 import { getTask } from '../db/tasks.ts';
 import { askOutcome, type AttemptEnd, cancelTask, finishAttempt } from '../db/task-end.ts';
 import { claimRun } from '../db/task-claim.ts';
@@ -74,6 +75,12 @@ export function createTaskActivities({ database }: { database: Database }) {
     /** Whether the kill switch really stands against what this task does now; signals can come from anyone. */
     findStop(input: { taskId: string }) {
       return findStop(db, input.taskId);
+    },
+
+    /** Ends the task where the record says that HALO superseded it and nobody has decided it; signals can come from anyone. */
+    async withdrawSuperseded(input: { taskId: string }) {
+      const outcome = await withdrawSuperseded(db, input.taskId);
+      return outcome.status === 'unchanged' ? null : outcome.result;
     },
 
     finishAttempt(input: AttemptEnd) {

@@ -7,6 +7,8 @@ import type { Counted } from '../db/limits.ts';
 import type { SecretBox } from '../db/sealed.ts';
 import type { Principal } from '../domain/access.ts';
 import type { Oidc } from './oidc.ts';
+import type { HaloCounts } from './halo-counts.ts';
+import type { HaloLimits } from '../domain/halo-loop.ts';
 import type { Tier } from '../domain/tier.ts';
 import type { Trace } from '../domain/trace.ts';
 import type { Problem } from './problems.ts';
@@ -27,6 +29,9 @@ export type ApiDeps = {
   /** Public halves, in PEM form, of the keys that sign heads of the audit. */
   auditKeys: string[];
   refusals: RefusalAudit;
+  haloCounts: HaloCounts;
+  /** What the loop is set to, for people who ask where it stands. */
+  halo: HaloSettings;
   /** Root of the secrets that HTTP agents and webhook channels check signatures with. */
   agentRoot: string;
   /** Seals what has to be sent to others and must not be readable in the database. */
@@ -43,6 +48,12 @@ export type ApiDeps = {
   stopping: AbortSignal;
   log: Logger;
   now: () => number;
+};
+
+/** Cooldown and budget, and what triggers a cycle by itself; 0 is off. */
+export type HaloSettings = {
+  limits: HaloLimits;
+  triggers: { requests: number; errors: number; intervalMs: number };
 };
 
 /** Who may call from where, and how often without a key. */

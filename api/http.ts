@@ -41,6 +41,7 @@ export function envelope(
     for (const [name, value] of securityHeaders) headers.set(name, value);
     const ms = Math.round((performance.now() - startedAt) * 10) / 10;
     metrics.observe({ operation: operationOf(c)?.name ?? null, status: c.res.status, ms });
+    count(deps, c);
     const principal = (c.get('principal') as Principal | undefined)?.id;
     const { method, path } = c.req;
     // Whatever watches the process asks every few seconds; its questions would drown the others.
@@ -48,6 +49,17 @@ export function envelope(
     const { traceId } = trace;
     deps.log[level]({ requestId, traceId, method, path, status: c.res.status, ms, principal }, 'request');
   };
+}
+
+/**
+ * What HALO counts: requests that were let in, so that a stranger cannot make it look, and answers that are our fault.
+ * Calls that are about HALO would make it look at itself.
+ */
+function count({ haloCounts }: ApiDeps, c: ApiContext): void {
+  const { path } = c.req;
+  if (!path.startsWith('/v1/') || path === '/v1/halo' || path.startsWith('/v1/halo/')) return;
+  if (c.get('isAdmitted') === true) haloCounts.add('requests');
+  if (c.res.status >= 500) haloCounts.add('errors');
 }
 
 /** The translation of everything that was thrown; Hono's own exceptions keep their status. */

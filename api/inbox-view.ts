@@ -10,6 +10,7 @@ import type { ApiDeps } from './context.ts';
 import type { Judge } from './inbox-judge.ts';
 import { instant } from './schemas.ts';
 
+const verdictCounts = z.object({ helped: z.number().int(), didNotHelp: z.number().int() });
 const results = z.object({
   succeeded: z.number(),
   failed: z.number(),
@@ -31,10 +32,15 @@ export const inboxItem = approvalSchema
       payload: z.string(),
     }),
     reversible: z.boolean(),
+    blastRadius: z.number(),
     evidenceCount: z.number(),
     groupSize: z.number(),
     riskProposedLater: z.enum(risks).nullable(),
-    pastResults: z.object({ here: results, anywhere: results }),
+    pastResults: z.object({
+      here: results,
+      anywhere: results,
+      verdicts: z.object({ here: verdictCounts, anywhere: verdictCounts }),
+    }),
   })
   .openapi('InboxItem');
 export type InboxItem = z.infer<typeof inboxItem>;
@@ -83,6 +89,7 @@ export async function showInbox(
       expiresInSeconds: Math.floor((row.expiresAt.getTime() - nowMs) / 1000),
       touches: touched,
       reversible: known?.reversible ?? row.summary.reversible === 'declared',
+      blastRadius: known?.blastRadius ?? 0,
       evidenceCount: known?.evidenceCount ?? 0,
       groupSize: known?.groupSize ?? 1,
       riskProposedLater: known?.riskProposedLater ?? null,

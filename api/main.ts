@@ -7,6 +7,7 @@ import { type ApiConfig, parseApiConfig } from '../domain/config.ts';
 import { DomainError, isRefusal } from '../domain/refusal.ts';
 import { createApp } from './app.ts';
 import type { Api, ApiDeps } from './context.ts';
+import { createHaloCounts } from './halo-counts.ts';
 import { createLog } from './log.ts';
 import { prepareFirstStart } from './first-start.ts';
 import { createOidc } from './oidc.ts';
@@ -89,12 +90,28 @@ function openOidc({ DREAMNET_OIDC_ISSUER: issuer, DREAMNET_OIDC_AUDIENCE: audien
   return createOidc({ issuer, audience, jwksUrl: rest.DREAMNET_OIDC_JWKS_URL ?? null, now: Date.now });
 }
 
+const temporal = createTemporal(connection, client);
+const triggers = {
+  requests: config.DREAMNET_HALO_REQUESTS,
+  errors: config.DREAMNET_HALO_ERRORS,
+  intervalMs: config.DREAMNET_HALO_INTERVAL_MS,
+};
 const stopping = new AbortController();
 const refusals = createRefusalAudit({ database, log });
 const deps: ApiDeps = {
   database,
   refusals,
-  temporal: createTemporal(connection, client),
+  haloCounts: createHaloCounts({ database, temporal, thresholds: triggers, log }),
+  halo: {
+    limits: {
+      cooldownMs: config.DREAMNET_HALO_COOLDOWN_MS,
+      errorWindowMs: config.DREAMNET_HALO_ERROR_WINDOW_MS,
+      cyclesPerHour: config.DREAMNET_HALO_CYCLES_PER_HOUR,
+      settleMs: config.DREAMNET_HALO_SETTLE_MS,
+    },
+    triggers,
+  },
+  temporal,
   ...secrets,
   keyEnvironment: config.DREAMNET_KEY_ENVIRONMENT,
   oidc: openOidc(config),
@@ -166,6 +183,7 @@ async function end(signal: string): Promise<void> {
   }, finishWithinMs);
   await upkeep.stop();
   await refusals.flush();
+  await deps.haloCounts.flush();
   await Promise.allSettled([database.close(), connection.close()]);
   process.exit(0);
 }

@@ -44,6 +44,13 @@ export const timePlace = z
   .strictObject({ at: z.number().int().min(0).max(8.64e15), id })
   .transform((place) => ({ at: new Date(place.at), id: place.id }));
 
+/** Lists ordered by a figure as it was at a moment, and then by id. */
+export const orderedPlace = z.strictObject({
+  atMs: z.number().int().min(0).max(8.64e15),
+  rank: z.number().min(-1e17).max(1e17),
+  id,
+});
+
 const maxXid = 2n ** 64n - 1n;
 const maxSeq = 2n ** 63n - 1n;
 const count = (max: bigint) => z.string().refine((text) => /^\d{1,20}$/.test(text) && BigInt(text) <= max);

@@ -1,9 +1,15 @@
 import { type Client, WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
-import { type CycleMode, emptyHaloLoop, type HaloLoopState } from '../domain/halo.ts';
+import type { CycleMode } from '../domain/halo.ts';
+import { emptyHaloLoop, type HaloLoopState, type HaloTrigger } from '../domain/halo-loop.ts';
 import { haloWorkflowId, taskQueues, workflowTaskTimeoutMs } from '../domain/names.ts';
 import type { Refusal } from '../domain/refusal.ts';
 import type { HaloLoopInput } from '../workflows/inputs.ts';
-import { haloPauseUpdate, haloRequestUpdate, haloStateQuery } from '../workflows/messages.ts';
+import {
+  haloPauseUpdate,
+  haloRequestUpdate,
+  haloStateQuery,
+  haloTriggerSignal,
+} from '../workflows/messages.ts';
 import { type Deadlined, isGone, rejectionOf } from './temporal-errors.ts';
 import { searchAttributesOf } from './search-attributes.ts';
 
@@ -13,6 +19,8 @@ export type PauseAsk = { paused: boolean; principalId: string; requestId: string
 export type TemporalHalo = {
   /** Asks the loop for a cycle and starts the loop where it does not run. */
   requestCycle(ask: { mode: CycleMode; requestedBy: string }): Promise<{ cycleId: string; because: string }>;
+  /** Hands the loop a trigger and starts the loop where it does not run. */
+  signalHalo(trigger: HaloTrigger): Promise<void>;
   setHaloPaused(ask: PauseAsk): Promise<{ paused: boolean } | Refusal>;
   /** State of the loop, null while it does not run. */
   haloState(): Promise<HaloLoopState | null>;
@@ -40,6 +48,19 @@ export function createTemporalHalo(client: Client, within: Deadlined): TemporalH
           startWorkflowOperation: loop(),
         }),
       ),
+
+    signalHalo: (trigger) =>
+      within(async () => {
+        await client.workflow.signalWithStart<HaloLoop, [HaloTrigger]>('haloLoop', {
+          workflowId: haloWorkflowId,
+          taskQueue: taskQueues.main,
+          workflowTaskTimeout: workflowTaskTimeoutMs,
+          args: [{ state: emptyHaloLoop() }],
+          typedSearchAttributes: searchAttributesOf({ kind: 'halo-loop', subsystem: 'halo' }),
+          signal: haloTriggerSignal,
+          signalArgs: [trigger],
+        });
+      }),
 
     setHaloPaused: (ask) =>
       within(async () => {

@@ -1,6 +1,16 @@
 import { z } from '@hono/zod-openapi';
 import { issueSeverities } from '../domain/analyzers/issue.ts';
-import { dispatchModes, executors, risks, taskOrigins, taskRoles, taskStates } from '../domain/task.ts';
+import {
+  dispatchModes,
+  executors,
+  risks,
+  taskOrigins,
+  taskPriorities,
+  taskRoles,
+  taskStates,
+} from '../domain/task.ts';
+import { priorityScore } from '../domain/task-priority.ts';
+import { waitKinds } from '../domain/task-wait.ts';
 import type { TaskAttemptRow, TaskRow } from '../db/tasks.ts';
 import type { ApiDeps } from './context.ts';
 import { anyObject, instant, temporalLink, temporalLinkSchema } from './schemas.ts';
@@ -16,6 +26,8 @@ export const taskSchema = z
     severity: z.enum(issueSeverities),
     risk: z.enum(risks),
     reversible: z.boolean(),
+    /** How many other entities it reaches, as far as HALO knows. */
+    blastRadius: z.number(),
     origin: z.enum(taskOrigins),
     originId: z.string().nullable(),
     requestedBy: z.string(),
@@ -30,12 +42,30 @@ export const taskSchema = z
     progress: z.object({ fraction: z.number(), message: z.string(), at: z.string() }).nullable(),
     error: z.string().nullable(),
     evidenceCount: z.number(),
+    squad: z.string().nullable(),
+    priority: z.enum(taskPriorities),
+    score: z.number(),
+    dependsOn: z.array(z.string()),
+    parentId: z.string().nullable(),
+    notBefore: instant.nullable(),
+    dueAt: instant.nullable(),
+    /** What an approved task waits for before it begins by itself. */
+    waitsFor: z.string().nullable(),
+    waitsOn: z.enum(waitKinds).nullable(),
+    /** The cycle of HALO that found a better proposal or none to be needed, and why; a person's earlier decision stands. */
+    supersededBy: z.string().nullable(),
+    supersededBecause: z.string().nullable(),
     createdAt: instant,
     updatedAt: instant,
     endedAt: instant.nullable(),
     temporal: temporalLinkSchema,
   })
   .openapi('Task');
+
+function scoreOf({ priority, dueAt, dependsOn }: TaskRow, nowMs: number): number {
+  const dueAtMs = dueAt?.getTime() ?? null;
+  return priorityScore({ priority, dueAtMs, dependencies: dependsOn.length }, nowMs);
+}
 
 /** A task as lists show it: without payload, evidence and result, which can be large. */
 export function taskView(deps: ApiDeps, row: TaskRow): z.infer<typeof taskSchema> {
@@ -49,6 +79,7 @@ export function taskView(deps: ApiDeps, row: TaskRow): z.infer<typeof taskSchema
     severity: row.severity,
     risk: row.risk,
     reversible: row.reversible,
+    blastRadius: row.blastRadius,
     origin: row.origin,
     originId: row.originId,
     requestedBy: row.requestedBy,
@@ -63,6 +94,17 @@ export function taskView(deps: ApiDeps, row: TaskRow): z.infer<typeof taskSchema
     progress: row.progress ?? null,
     error: row.error,
     evidenceCount: row.evidenceCount,
+    squad: row.squad,
+    priority: row.priority,
+    score: scoreOf(row, Date.now()),
+    dependsOn: row.dependsOn,
+    parentId: row.parentId,
+    notBefore: row.notBefore?.toISOString() ?? null,
+    dueAt: row.dueAt?.toISOString() ?? null,
+    waitsFor: row.state === 'pending' ? row.waitsFor : null,
+    waitsOn: row.state === 'pending' ? row.waitsOn : null,
+    supersededBy: row.supersededBy,
+    supersededBecause: row.supersededBecause,
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
     endedAt: row.endedAt?.toISOString() ?? null,

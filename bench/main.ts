@@ -8,6 +8,7 @@ import { createLog } from '../stack/log.ts';
 import { auditParts, benchAudit } from './audit/parts.ts';
 import { benchBus, busParts } from './bus/parts.ts';
 import { benchDecision, decisionParts } from './decision/parts.ts';
+import { benchHalo, haloParts } from './halo/parts.ts';
 import { createReport, renderReport, type Bar, type Report } from './report.ts';
 import { openStage, type Stage } from './stage.ts';
 
@@ -35,6 +36,11 @@ const benches: Record<string, Bench> = {
     about: 'events posted, enqueued, delivered; graphile-worker and pg-boss doing the same work',
     parts: busParts,
     run: benchBus,
+  },
+  halo: {
+    about: 'weak points found in a seeded simulation of 200 services, beside tuned thresholds',
+    parts: haloParts,
+    run: benchHalo,
   },
 };
 

@@ -3,11 +3,12 @@ import type { Exit } from './exits.ts';
 import { linkLine } from './format.ts';
 import { pathId } from './ids.ts';
 import { facts } from './output.ts';
+import { describeIssue } from './halo-issue.ts';
 import { CliError, localError } from './problem.ts';
 import { bodyOf, type Session, show } from './session.ts';
 import { pause } from './stop.ts';
 import type { Reply } from './http.ts';
-import type { Cycle } from './views.ts';
+import type { Cycle } from './halo-views.ts';
 
 const lookEveryMs = 500;
 
@@ -53,6 +54,29 @@ async function readCycle(session: Session, id: string): Promise<Reply | null> {
   }
 }
 
+function describeWork(cycle: Cycle): string[] {
+  const { analyses = [], incidents = [], learningErrors = [], leftOut = [] } = cycle;
+  const proposals = new Map((cycle.proposals ?? []).map((proposal) => [proposal.taskId, proposal]));
+  return [
+    ...analyses.map(
+      ({ analyzer, state, tookMs, issues }) =>
+        `analyzer    ${analyzer}: ${state}, ${issues} issues in ${tookMs} ms`,
+    ),
+    ...incidents.map(
+      ({ root, name, members, because }) =>
+        `incident    ${name} (${root}) with ${members.length} more: ${because}`,
+    ),
+    ...cycle.taskIds.map((id) => {
+      const known = proposals.get(id);
+      if (known === undefined) return `proposed    ${id}`;
+      const reach = known.blastRadius === 0 ? '' : `, reaches ${known.blastRadius} more`;
+      return `proposed    ${id}  ${known.state}  ${known.title} (${known.risk}${reach})`;
+    }),
+    ...leftOut.map(({ title, because }) => `left out    ${title}: ${because}`),
+    ...learningErrors.map((error) => `not learned ${error}`),
+  ].map(visible);
+}
+
 function showCycle(session: Session, reply: Reply): void {
   const cycle = bodyOf<Cycle>(reply);
   show(session, reply, () => [
@@ -60,10 +84,15 @@ function showCycle(session: Session, reply: Reply): void {
       ['cycle', cycle.id],
       ['state', cycle.state],
       ['mode', cycle.mode],
+      ['insights used', cycle.insightsUsed.join(', ') || null],
       ['error', cycle.error],
     ]),
     ...cycle.weakPoints.map((point) => visible(`weak point  ${point.severity.padEnd(8)}  ${point.title}`)),
-    ...cycle.taskIds.map((id) => visible(`proposed    ${id}`)),
+    ...(cycle.issues ?? []).flatMap(describeIssue),
+    ...describeWork(cycle),
+    ...(cycle.superseded ?? []).map(({ taskId, state, because }) =>
+      visible(`superseded  ${taskId}  ${state}  ${because}`),
+    ),
     linkLine(session.out, cycle.temporal),
   ]);
 }

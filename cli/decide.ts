@@ -40,6 +40,7 @@ export function showContent({ out }: Session, item: InboxItem): void {
       ['reminded', item.reminders === 0 ? null : `${item.reminders} times`],
       ['escalated', item.escalatedAt],
       ['guidance', item.guidance],
+      ['closed because', item.closedBecause],
       ['expires in', item.state === 'open' ? remaining(item) : null],
       ...Object.entries(summary).map(([name, value]): [string, string] => [
         name,

@@ -58,15 +58,18 @@ function resultsText({ succeeded, failed, unknown, rejected }: Results): string 
 }
 
 /** What became of the same action before: on this target, and in brackets anywhere. */
-function pastOf({ here, anywhere }: InboxItem['pastResults']): string {
+function pastOf({ here, anywhere, verdicts }: InboxItem['pastResults']): string {
   const all = resultsText(anywhere);
   if (all === '') return 'first time';
-  return `${resultsText(here) || 'none here'} (anywhere: ${all})`;
+  const { helped = 0, didNotHelp = 0 } = verdicts?.here ?? {};
+  const judged = helped + didNotHelp === 0 ? '' : `; helped ${helped} of ${helped + didNotHelp}`;
+  return `${resultsText(here) || 'none here'}${judged} (anywhere: ${all})`;
 }
 
 const heads = ['ID', 'AGE', 'EXPIRES IN', 'RISK', 'TITLE', 'TARGET', 'REVERSIBLE', 'VOTES', 'PAST RESULTS'];
 
 function rowOf(item: InboxItem): Cell[] {
+  const reach = (item.blastRadius ?? 0) > 0 ? ` (reaches ${item.blastRadius} more)` : '';
   const others = item.groupSize > 1 ? ` (${item.groupSize} proposals)` : '';
   return [
     item.id,
@@ -74,7 +77,7 @@ function rowOf(item: InboxItem): Cell[] {
     item.state === 'open' ? remaining(item) : item.state,
     marked(item.risk),
     `${item.title}${others}`,
-    item.touches.target,
+    `${item.touches.target}${reach}`,
     item.reversible ? 'yes' : 'no',
     votesOf(item),
     pastOf(item.pastResults),

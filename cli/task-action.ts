@@ -1,6 +1,6 @@
 import { visible } from './escape.ts';
 import type { Exit } from './exits.ts';
-import { linkLine } from './format.ts';
+import { instant, linkLine } from './format.ts';
 import { facts } from './output.ts';
 import { bodyOf, exitFor, type Session, show } from './session.ts';
 import type { Delivering, Task } from './views.ts';
@@ -35,11 +35,23 @@ export function describeTask({ out }: Session, task: Task): string[] {
       ['type', task.type],
       ['target', task.target],
       ['risk', task.risk],
+      ['reaches', (task.blastRadius ?? 0) === 0 ? null : `${task.blastRadius} other entities`],
       ['origin', `${task.origin}, requested by ${task.requestedBy}`],
       ['agent', task.agentId ?? `none yet (${task.targetRole})`],
       ['dispatch', task.dispatchMode],
       ['attempt', `${task.attempt} (run ${task.run})`],
       ['approval', task.approvalId],
+      ['priority', `${task.priority} (score ${Number(task.score.toFixed(1))})`],
+      ['squad', task.squad],
+      ['part of', task.parentId],
+      ['depends on', task.dependsOn.length === 0 ? null : task.dependsOn.join(' ')],
+      ['not before', task.notBefore === null ? null : instant(task.notBefore)],
+      ['due', task.dueAt === null ? null : instant(task.dueAt)],
+      ['waits for', task.waitsFor],
+      [
+        'superseded',
+        task.supersededBy === null ? null : `by ${task.supersededBy}: ${task.supersededBecause}`,
+      ],
       ['progress', done],
       ['error', task.error],
     ]),

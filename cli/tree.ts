@@ -56,10 +56,30 @@ export const root: CommandDef = defineCommand({
       'The loop that looks for weak points',
       async () => (await import('./commands/halo.ts')).haloCommands,
     ),
+    memory: group(
+      'memory',
+      'What is remembered of agents, squads, endpoints and spores',
+      async () => (await import('./commands/memory.ts')).memoryCommands,
+    ),
+    autonomy: group(
+      'autonomy',
+      'What HALO may do without a question each time',
+      async () => (await import('./commands/autonomy.ts')).autonomyCommands,
+    ),
+    insight: group(
+      'insight',
+      'What HALO has learned about entities, and which belong together',
+      async () => (await import('./commands/insight.ts')).insightCommands,
+    ),
     probe: group(
       'probe',
       'Stored requests that watch an endpoint',
       async () => (await import('./commands/probe.ts')).probeCommands,
+    ),
+    squad: group(
+      'squad',
+      'Agents that work together, and how loaded they are',
+      async () => (await import('./commands/squad.ts')).squadCommands,
     ),
     agent: group(
       'agent',

@@ -1,10 +1,9 @@
 import type { AgentState } from '../domain/agent.ts';
 import type { ApprovalKind, ApprovalState, Decision, Finding, Vote } from '../domain/approval.ts';
-import type { CycleMode, CycleState } from '../domain/halo.ts';
 import type { SwitchLevel, SwitchState } from '../domain/kill-switch.ts';
 import type { Approvers, PolicyMatch, PolicyRule } from '../domain/policy.ts';
 import type { BackTested, BackTestTotals } from '../domain/policy-backtest.ts';
-import type { DispatchMode, Risk, TaskState } from '../domain/task.ts';
+import type { DispatchMode, Risk, TaskPriority, TaskState } from '../domain/task.ts';
 
 /** The parts of the API's answers that this program reads. */
 export type Link = { workflowId: string; runId: string | null; url: string };
@@ -55,10 +54,16 @@ export type InboxItem = Approval & {
   whyNot: string | null;
   touches: { target: string; type: string };
   reversible: boolean;
+  blastRadius?: number;
   evidenceCount: number;
   groupSize: number;
   riskProposedLater: Risk | null;
-  pastResults: { here: Results; anywhere: Results };
+  pastResults: {
+    here: Results;
+    anywhere: Results;
+    /** APIs of earlier releases do not say. */
+    verdicts?: Record<'here' | 'anywhere', { helped: number; didNotHelp: number }>;
+  };
 };
 
 export type BulkPreview = {
@@ -118,6 +123,7 @@ export type Task = {
   targetRole: string;
   state: TaskState;
   risk: Risk;
+  blastRadius?: number;
   origin: string;
   requestedBy: string;
   agentId: string | null;
@@ -127,6 +133,16 @@ export type Task = {
   approvalId: string;
   outcomeUnknown: boolean;
   progress: { fraction: number; message: string } | null;
+  squad: string | null;
+  priority: TaskPriority;
+  score: number;
+  dependsOn: string[];
+  parentId: string | null;
+  notBefore: string | null;
+  dueAt: string | null;
+  waitsFor: string | null;
+  supersededBy: string | null;
+  supersededBecause: string | null;
   error: string | null;
   createdAt: string;
   updatedAt: string;
@@ -135,6 +151,8 @@ export type Task = {
 export type TaskWhole = Task & { payload: unknown; evidence: string[]; result: unknown };
 export type TaskShown = {
   task: TaskWhole;
+  children: { total: number; done: number; ended: number; share: number | null };
+  choice: { because: string } | null;
   approval: {
     id: string;
     state: ApprovalState;
@@ -152,28 +170,6 @@ export type LogLine = {
   message: string;
 };
 
-export type Cycle = {
-  id: string;
-  mode: CycleMode;
-  state: CycleState;
-  weakPoints: { id: string; severity: string; title: string }[];
-  taskIds: string[];
-  error: string | null;
-  startedAt: string;
-  endedAt: string | null;
-  temporal: Link;
-};
-export type HaloState = {
-  running: boolean;
-  paused: boolean | null;
-  pending: { cycleId: string } | null;
-  runningCycleId: string | null;
-  lastEndedAt: string | null;
-  startsInLastHour: number | null;
-  cycles: number | null;
-  temporal: Link;
-};
-
 export type Probe = {
   id: string;
   name: string;
@@ -183,6 +179,14 @@ export type Probe = {
   enabled: boolean;
   intervalSeconds: number | null;
   consecutiveFailures: number;
+  dependsOn: string[];
+  lastResult: {
+    ok: boolean;
+    status: number | null;
+    latencyMs: number;
+    failures: string[];
+    at: string;
+  } | null;
 };
 export type ProbeRun = {
   done: boolean;
@@ -217,6 +221,22 @@ export type Notification = {
   temporal: Link;
 };
 
+export type Squad = {
+  name: string;
+  description: string;
+  leader: string | null;
+  members: {
+    agentId: string;
+    name: string;
+    role: string;
+    state: AgentState;
+    running: number;
+    maxConcurrency: number;
+    successShare: number | null;
+  }[];
+  load: { running: number; places: number; openTasks: number };
+  successShare: number | null;
+};
 export type Agent = {
   id: string;
   name: string;
@@ -224,6 +244,7 @@ export type Agent = {
   capabilities: string[];
   executor: string;
   configVersion: number;
+  maxConcurrency: number;
   state: AgentState;
   lastSeenAt: string | null;
 };

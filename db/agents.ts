@@ -5,6 +5,7 @@ import { eventTypes } from '../domain/events.ts';
 import type { Executor, TaskRole } from '../domain/task.ts';
 import { change, type ChangeOutcome } from './change.ts';
 import type { Db } from './client.ts';
+import { pathStrength } from './task-paths.ts';
 import { withinScopes } from './scopes.ts';
 import { agents } from './schema/index.ts';
 
@@ -45,6 +46,13 @@ export async function listCandidates(db: Db): Promise<AgentCandidate[]> {
       executor: agents.executor,
       configVersion: agents.configVersion,
       state: agents.state,
+      maxConcurrency: agents.maxConcurrency,
+      running: sql<number>`(select count(*)::int from tasks t
+        where t.agent_id = agents.id and t.state = 'running' and not t.outcome_unknown)`,
+      paths: sql<Record<string, number>>`coalesce((
+        select jsonb_object_agg(p.task_type, ${pathStrength(sql`p`)}) from task_paths p where p.agent_id = agents.id), '{}')`,
+      squads: sql<Record<string, TaskRole>>`coalesce((
+        select jsonb_object_agg(m.squad, m.role) from squad_members m where m.agent_id = agents.id), '{}')`,
     })
     .from(agents)
     .where(ne(agents.state, 'disabled'))
@@ -77,6 +85,7 @@ export type NewAgent = {
   config: ExecutorConfig;
   principalId: string;
   owner: string;
+  maxConcurrency?: number | undefined;
 };
 
 /** Registers an agent; unchanged when its name is taken. */
@@ -137,6 +146,38 @@ export async function configureAgent(
     ],
     audit: { actor: input.actor, action: 'agent.configure', subjectKind: 'agent', subjectId: input.id },
     result: sql`jsonb_build_object('configVersion', changed.config_version)`,
+  });
+}
+
+/** How many tasks an agent runs at once; no approval is bound to it. Unchanged when it is that already. */
+export async function limitAgent(
+  db: Db,
+  input: { id: string; maxConcurrency: number; actor: string; opKey: string },
+): Promise<ChangeOutcome<{ maxConcurrency: number }>> {
+  const { id, maxConcurrency } = input;
+  return change(db, {
+    opKey: input.opKey,
+    write: db
+      .update(agents)
+      .set({ maxConcurrency, updatedAt: sql`now()` })
+      .where(and(eq(agents.id, id), ne(agents.maxConcurrency, maxConcurrency)))
+      .returning()
+      .getSQL(),
+    events: [
+      {
+        type: eventTypes.agentStatus,
+        source: { type: 'agent', id },
+        payload: { agentId: id, maxConcurrency },
+      },
+    ],
+    audit: {
+      actor: input.actor,
+      action: 'agent.limit',
+      subjectKind: 'agent',
+      subjectId: id,
+      detail: { maxConcurrency },
+    },
+    result: sql`jsonb_build_object('maxConcurrency', changed.max_concurrency)`,
   });
 }
 

@@ -28,8 +28,11 @@ export type Voided = Waiting & {
   approvalId: string;
   because: string;
 };
-/** `parked`: nobody has to ask again, the task begins by itself once the kill switch is released. */
-export type DispatchRefused = { dispatched: false; voided: false; parked?: true } & Refusal;
+/**
+ * `parked`: nobody has to ask again, the run is told when to. `waits`: for its time, for what it depends on or for a place;
+ * otherwise a kill switch holds it.
+ */
+export type DispatchRefused = { dispatched: false; voided: false; parked?: true; waits?: true } & Refusal;
 export type DispatchOutcome = Dispatch | Voided | DispatchRefused;
 
 export type AgentOfTask = { id: string; name: string; executor: Executor; config: ExecutorConfig };

@@ -1,5 +1,5 @@
 import { eventTypes } from '../domain/events.ts';
-import { emptyHaloLoop, type HaloLoopState } from '../domain/halo.ts';
+import { emptyHaloLoop, type HaloLoopState } from '../domain/halo-loop.ts';
 import type { AgentFacts, ProbeFacts, TaskFacts, WorldFacts } from '../domain/halo-world.ts';
 import type { TaskOutcome } from '../domain/halo-shadow.ts';
 import { openTaskStates } from '../domain/task.ts';
@@ -39,14 +39,14 @@ async function probeFacts(log: Sql, { from }: Window): Promise<ProbeFacts[]> {
   const rows = await log<
     (Omit<ProbeFacts, 'last'> & { lastType: string | null; seen: Record<string, unknown> | null })[]
   >`
-    select p.id as "probeId", p.name, p.method, p.url, p.owner,
+    select p.id as "probeId", p.name, p.method, p.url, p.owner, p.depends_on as "dependsOn",
            coalesce(
              (select (e.payload->>'enabled')::boolean from events e
-              where e.source_type = 'api' and e.source_id = p.id and e.type = ${eventTypes.probeChanged}
+              where e.source_type = 'api' and e.source_id = p.id and e.type = ${eventTypes.probeChanged} and e.payload ? 'enabled'
                 and e.recorded_at < ${start} order by e.recorded_at desc, e.seq desc limit 1),
              -- The first change afterwards is from the other state.
              (select not (e.payload->>'enabled')::boolean from events e
-              where e.source_type = 'api' and e.source_id = p.id and e.type = ${eventTypes.probeChanged}
+              where e.source_type = 'api' and e.source_id = p.id and e.type = ${eventTypes.probeChanged} and e.payload ? 'enabled'
                 and e.recorded_at >= ${start} order by e.recorded_at, e.seq limit 1),
              p.enabled) as enabled,
            l.type as "lastType", l.payload as seen,

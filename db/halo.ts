@@ -1,18 +1,13 @@
 import { and, desc, eq, inArray, lt, or, sql } from 'drizzle-orm';
-import type { Issue } from '../domain/analyzers/issue.ts';
+import type { Issue, WeakPoint } from '../domain/analyzers/issue.ts';
 import { eventTypes, type NewEvent } from '../domain/events.ts';
-import {
-  type CycleMode,
-  type CycleState,
-  cycleSeverity,
-  type LeftOut,
-  type WeakPoint,
-} from '../domain/halo.ts';
+import { type Analysis, type CycleMode, type CycleState, cycleSeverity } from '../domain/halo.ts';
+import type { IncidentSummary, LeftOut } from '../domain/plan.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { change } from './change.ts';
 import type { Db } from './client.ts';
 import { derivedId } from './ids.ts';
-import { haloCycles, haloIssues } from './schema/index.ts';
+import { haloCycles, haloIssues, tasks } from './schema/index.ts';
 
 export type HaloCycleRow = typeof haloCycles.$inferSelect;
 export type HaloIssueRow = typeof haloIssues.$inferSelect;
@@ -46,6 +41,16 @@ export async function listHaloIssues(db: Db, cycleId: string): Promise<HaloIssue
   return db.select().from(haloIssues).where(eq(haloIssues.cycleId, cycleId)).orderBy(haloIssues.id);
 }
 
+/** The tasks that a cycle proposed, as they are now. */
+export async function listProposals(db: Db, cycleId: string) {
+  const { id, title, target, risk, state, blastRadius } = tasks;
+  return db
+    .select({ taskId: id, title, target, risk, state, blastRadius })
+    .from(tasks)
+    .where(and(eq(tasks.origin, 'halo'), eq(tasks.originId, cycleId)))
+    .orderBy(tasks.createdAt, id);
+}
+
 export type NewCycle = {
   cycleId: string;
   mode: CycleMode;
@@ -75,12 +80,18 @@ export async function beginCycle(db: Db, input: NewCycle): Promise<void> {
   });
 }
 
+export type CycleFindings = {
+  cycleId: string;
+  issues: Issue[];
+  weakPoints: WeakPoint[];
+  analyses?: Analysis[];
+  insightsUsed?: string[];
+  incidents?: IncidentSummary[];
+};
+
 /** Stores what the analyzers found; one event for each critical weak point, none of which can trigger HALO again. */
-export async function recordIssues(
-  db: Db,
-  input: { cycleId: string; issues: Issue[]; weakPoints: WeakPoint[] },
-): Promise<void> {
-  const { cycleId } = input;
+export async function recordIssues(db: Db, input: CycleFindings): Promise<void> {
+  const { cycleId, analyses = [], insightsUsed = [], incidents = [] } = input;
   const rows = input.issues.map((issue, index) => ({
     id: derivedId('iss', `${cycleId}|${issue.analyzer}|${issue.key}|${index}`),
     analyzer: issue.analyzer,
@@ -90,19 +101,21 @@ export async function recordIssues(
     severity: issue.severity,
     title: issue.title,
     evidence: issue.evidence,
+    observed: issue.observed ?? {},
   }));
   const critical = input.weakPoints.filter((weakPoint) => weakPoint.severity === 'critical');
   await change(db, {
     opKey: `halo.issues:${cycleId}`,
     write: move(db, cycleId, 'analyzing', 'planning', {
       weakPoints: input.weakPoints.map(({ id, severity, title }) => ({ id, severity, title })),
+      ...{ analyses, insightsUsed, incidents },
     }),
     also: [
       sql`
-        insert into halo_issues (id, cycle_id, analyzer, key, entity_kind, entity_id, severity, title, evidence)
-        select i.id, changed.id, i.analyzer, i.key, i.entity_kind, i.entity_id, i.severity, i.title, i.evidence
+        insert into halo_issues (id, cycle_id, analyzer, key, entity_kind, entity_id, severity, title, evidence, observed)
+        select i.id, changed.id, i.analyzer, i.key, i.entity_kind, i.entity_id, i.severity, i.title, i.evidence, i.observed
         from changed, jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as i(
-          id text, analyzer text, key text, entity_kind text, entity_id text, severity text, title text, evidence jsonb)`,
+          id text, analyzer text, key text, entity_kind text, entity_id text, severity text, title text, evidence jsonb, observed jsonb)`,
     ],
     events: [
       haloEvent(eventTypes.haloCyclePlanned, cycleId, {
@@ -123,7 +136,7 @@ export async function recordIssues(
       action: 'halo.cycle.plan',
       subjectKind: 'halo-cycle',
       subjectId: cycleId,
-      detail: { issues: rows.length, weakPoints: input.weakPoints.map((weakPoint) => weakPoint.id) },
+      detail: { issues: rows.length, weakPoints: input.weakPoints.map(({ id }) => id), insightsUsed },
     },
   });
 }
@@ -153,6 +166,39 @@ export async function recordLeftOut(db: Db, input: { cycleId: string; leftOut: L
   });
 }
 
+/** The tasks have their runs; what this cycle can learn comes next. */
+export async function beginLearning(db: Db, cycleId: string): Promise<void> {
+  await change(db, {
+    opKey: `halo.learn:${cycleId}`,
+    write: move(db, cycleId, 'proposing', 'learning', {}),
+    audit: { actor: 'halo', action: 'halo.cycle.learn', subjectKind: 'halo-cycle', subjectId: cycleId },
+  });
+}
+
+/** A learning step that could not be done stays on the cycle. */
+export async function recordLearningError(
+  db: Db,
+  input: { cycleId: string; step: string; message: string },
+): Promise<void> {
+  const { cycleId, step, message } = input;
+  await change(db, {
+    opKey: `halo.not-learned:${cycleId}:${step}`,
+    write: db
+      .update(haloCycles)
+      .set({ learningErrors: sql`${haloCycles.learningErrors} || ${JSON.stringify([message])}::text::jsonb` })
+      .where(eq(haloCycles.id, cycleId))
+      .returning()
+      .getSQL(),
+    audit: {
+      actor: 'halo',
+      action: 'halo.cycle.not-learned',
+      subjectKind: 'halo-cycle',
+      subjectId: cycleId,
+      detail: { step, message },
+    },
+  });
+}
+
 export async function finishCycle(
   db: Db,
   input: { cycleId: string; taskIds: string[]; weakPoints: number },
@@ -161,7 +207,8 @@ export async function finishCycle(
   const leftOut = (await getHaloCycle(db, cycleId))?.leftOut.length ?? 0;
   await change(db, {
     opKey: `halo.finish:${cycleId}`,
-    write: move(db, cycleId, 'proposing', 'completed', { taskIds, endedAt: sql`now()` }),
+    // Cycles from before HALO learned end in proposing.
+    write: move(db, cycleId, ['proposing', 'learning'], 'completed', { taskIds, endedAt: sql`now()` }),
     events: [
       {
         ...haloEvent(eventTypes.haloCycleCompleted, cycleId, {
@@ -190,7 +237,10 @@ export async function failCycle(db: Db, input: { cycleId: string; error: string 
       .update(haloCycles)
       .set({ state: 'failed', error, endedAt: sql`now()` })
       .where(
-        and(eq(haloCycles.id, cycleId), inArray(haloCycles.state, ['analyzing', 'planning', 'proposing'])),
+        and(
+          eq(haloCycles.id, cycleId),
+          inArray(haloCycles.state, ['analyzing', 'planning', 'proposing', 'learning']),
+        ),
       )
       .returning()
       .getSQL(),
@@ -205,11 +255,11 @@ export async function failCycle(db: Db, input: { cycleId: string; error: string 
   });
 }
 
-function move(db: Db, cycleId: string, from: CycleState, to: CycleState, set: object) {
+function move(db: Db, cycleId: string, from: CycleState | CycleState[], to: CycleState, set: object) {
   return db
     .update(haloCycles)
     .set({ ...set, state: to })
-    .where(and(eq(haloCycles.id, cycleId), eq(haloCycles.state, from)))
+    .where(and(eq(haloCycles.id, cycleId), inArray(haloCycles.state, [from].flat())))
     .returning()
     .getSQL();
 }

@@ -98,6 +98,8 @@ export function placeOf(sort: InboxSort, row: ApprovalRow): InboxPlace {
 export type InboxFacts = {
   agent: { id: string; name: string | null } | null;
   reversible: boolean;
+  /** How many other entities it reaches. */
+  blastRadius: number;
   evidenceCount: number;
   /** How many proposals this one decision answers. */
   groupSize: number;
@@ -114,6 +116,7 @@ export async function inboxFacts(db: Db, rows: ApprovalRow[]): Promise<Map<strin
       agentId: tasks.agentId,
       agentName: agents.name,
       reversible: tasks.reversible,
+      blastRadius: tasks.blastRadius,
       evidenceCount: tasks.evidenceCount,
       folded: tasks.folded,
       foldedRisk: tasks.foldedRisk,
@@ -122,11 +125,12 @@ export async function inboxFacts(db: Db, rows: ApprovalRow[]): Promise<Map<strin
     .leftJoin(agents, eq(tasks.agentId, agents.id))
     .where(inArray(tasks.id, [...new Set(rows.map(({ subjectId }) => subjectId))]));
   return new Map(
-    found.map(({ id, agentId, agentName, reversible, evidenceCount, folded, foldedRisk }) => [
+    found.map(({ id, agentId, agentName, reversible, blastRadius, evidenceCount, folded, foldedRisk }) => [
       id,
       {
         agent: agentId === null ? null : { id: agentId, name: agentName },
         reversible,
+        blastRadius,
         evidenceCount,
         groupSize: folded + 1,
         riskProposedLater: foldedRisk,

@@ -1,4 +1,4 @@
-import { sql } from 'drizzle-orm';
+import { sql, type SQL } from 'drizzle-orm';
 import type { Db } from './client.ts';
 
 /** How often an action ended in which way, and when it last really ran. */
@@ -9,10 +9,19 @@ export type Results = {
   rejected: number;
   lastRunAt: string | null;
 };
-export type PastResults = { here: Results; anywhere: Results };
+/** Of repairs that later cycles judged: how many helped and did not, on this target and anywhere. */
+export type Verdicts = { helped: number; didNotHelp: number };
+export type PastResults = {
+  here: Results;
+  anywhere: Results;
+  verdicts: { here: Verdicts; anywhere: Verdicts };
+};
 export type Action = { type: string; target: string };
 
 const never: Results = { succeeded: 0, failed: 0, unknown: 0, rejected: 0, lastRunAt: null };
+
+const unjudged = { here: { helped: 0, didNotHelp: 0 }, anywhere: { helped: 0, didNotHelp: 0 } };
+const nothing: PastResults = { here: never, anywhere: never, verdicts: unjudged };
 
 /** Looks up the past of one action. */
 export type LookUp = (action: Action) => PastResults;
@@ -22,7 +31,7 @@ export type LookUp = (action: Action) => PastResults;
  * page, which reads each task of these types once however many rows ask about it.
  */
 export async function pastResults(db: Db, actions: Action[]): Promise<LookUp> {
-  if (actions.length === 0) return () => ({ here: never, anywhere: never });
+  if (actions.length === 0) return () => nothing;
   const pairs = JSON.stringify(actions.map(({ type, target }) => ({ type, target })));
   const rows = await db.execute(sql`
     with wanted as (
@@ -45,15 +54,28 @@ export async function pastResults(db: Db, actions: Action[]): Promise<LookUp> {
              sum(rejected) as rejected, max(last_run) as last_run
       from here group by type
     )
-    select w.type, w.target, ${resultsOf('h')} as here, ${resultsOf('a')} as anywhere
+    select w.type, w.target, ${resultsOf('h')} as here, ${resultsOf('a')} as anywhere, jsonb_build_object(
+             'here', ${verdictsOf(sql`r.target = w.target`)}, 'anywhere', ${verdictsOf(sql`true`)}) as verdicts
     from wanted w left join here h using (type, target) left join anywhere a using (type)`);
   const known = new Map(
     rows.map((row) => [
       keyOf({ type: String(row.type), target: String(row.target) }),
-      { here: row.here as Results, anywhere: row.anywhere as Results },
+      {
+        here: row.here as Results,
+        anywhere: row.anywhere as Results,
+        verdicts: row.verdicts as PastResults['verdicts'],
+      },
     ]),
   );
-  return (action) => known.get(keyOf(action)) ?? { here: never, anywhere: never };
+  return (action) => known.get(keyOf(action)) ?? nothing;
+}
+
+function verdictsOf(where: SQL): SQL {
+  return sql`(
+    select jsonb_build_object(
+      'helped', count(*) filter (where r.verdict = 'recovered-by-action'),
+      'didNotHelp', count(*) filter (where r.verdict in ('no-change', 'worse')))
+    from repairs r where r.action = w.type and ${where})`;
 }
 
 function resultsOf(part: 'h' | 'a') {

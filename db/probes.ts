@@ -1,5 +1,4 @@
 import { and, asc, eq, gt, sql } from 'drizzle-orm';
-import type { EndpointSnapshot } from '../domain/analyzers/endpoint-health.ts';
 import { eventTypes } from '../domain/events.ts';
 import type { ProbeAssertions, ProbeJudgement, ProbeObservation } from '../domain/probe.ts';
 import { change, type ChangeOutcome } from './change.ts';
@@ -41,6 +40,7 @@ export type NewProbe = {
   intervalSeconds: number | null;
   allowPrivateNetwork: boolean;
   owner: string;
+  dependsOn?: string[];
 };
 
 /** Stores a probe; unchanged when its name is taken. */
@@ -69,7 +69,10 @@ export async function createProbe(
       action: 'probe.create',
       subjectKind: 'probe',
       subjectId: probe.id,
-      detail: { name: probe.name, url: probe.url, allowPrivateNetwork: probe.allowPrivateNetwork },
+      detail: {
+        ...{ name: probe.name, url: probe.url, allowPrivateNetwork: probe.allowPrivateNetwork },
+        ...(probe.dependsOn?.length ? { dependsOn: probe.dependsOn } : {}),
+      },
     },
     result: sql`jsonb_build_object('id', changed.id)`,
   });
@@ -158,33 +161,4 @@ export async function recordProbeResult(
     result: sql`${JSON.stringify({ ok, failures })}::text::jsonb`,
   });
   return { eventId, ...(outcome.status === 'unchanged' ? { ok, failures } : outcome.result) };
-}
-
-const evidencePerProbe = 5;
-
-/** What the endpoint-health analyzer looks at: each enabled probe with the newest events that speak of it. */
-export async function endpointSnapshots(db: Db): Promise<EndpointSnapshot[]> {
-  const rows = await db
-    .select({
-      probeId: probes.id,
-      name: probes.name,
-      method: probes.method,
-      url: probes.url,
-      owner: probes.owner,
-      // A result from before a repair says nothing about the repaired endpoint.
-      last: sql<ProbeResult | null>`case when exists (
-          select from tasks t
-          where t.target = 'probe:' || ${probes}.id and t.state = 'success' and t.ended_at >= ${probes}.updated_at)
-        then null else ${probes}.last_result end`,
-      consecutiveFailures: probes.consecutiveFailures,
-      evidence: sql<string[]>`to_jsonb(array(
-        select e.id from events e
-        where e.source_type = 'api' and e.source_id = ${probes}.id and e.type = ${eventTypes.endpointFailed}
-        order by e.recorded_at desc limit ${evidencePerProbe}))`,
-    })
-    .from(probes)
-    .where(eq(probes.enabled, true))
-    .orderBy(asc(probes.id))
-    .limit(10_000);
-  return rows;
 }

@@ -1,4 +1,5 @@
 import { sql, type SQL } from 'drizzle-orm';
+import type { AgentChoice } from '../domain/agent.ts';
 import type { ApprovalKind, Waiting } from '../domain/approval.ts';
 import { approvedContent, type TaskContent } from '../domain/approved-content.ts';
 import { describeApprovers } from '../domain/approver.ts';
@@ -8,7 +9,14 @@ import { canonical, type JsonObject } from '../domain/json.ts';
 import { taskWorkflowId } from '../domain/names.ts';
 import { anyone, approvalsNeeded, type Policy } from '../domain/policy.ts';
 import type { Refusal } from '../domain/refusal.ts';
-import type { DispatchMode, ExecutorBinding, Risk, TaskOrigin, TaskRole } from '../domain/task.ts';
+import type {
+  DispatchMode,
+  ExecutorBinding,
+  Risk,
+  TaskOrigin,
+  TaskPriority,
+  TaskRole,
+} from '../domain/task.ts';
 import { change, type ChangeOutcome, fromNow, recordedResult } from './change.ts';
 import type { Db } from './client.ts';
 import { derivedId, digest } from './ids.ts';
@@ -27,6 +35,8 @@ export type NewTask = {
   severity: IssueSeverity;
   risk: Risk;
   reversible: boolean;
+  /** How many other entities it reaches, as far as that is known. */
+  blastRadius?: number;
   origin: TaskOrigin;
   originId: string | null;
   fingerprint: string | null;
@@ -37,6 +47,14 @@ export type NewTask = {
   /** Empty: as long as the policy gives. */
   expiresInMs: number | null;
   binding: ExecutorBinding;
+  /** Why the agent of the binding. */
+  agentChoice?: AgentChoice | null;
+  priority?: TaskPriority;
+  squad?: string | null;
+  dependsOn?: string[];
+  parentId?: string | null;
+  notBefore?: Date | null;
+  dueAt?: Date | null;
 };
 
 export type CreatedTask = { id: string; workflowId: string; run: number; state: TaskRow['state'] };
@@ -128,7 +146,7 @@ export function askedFor(
 
 /** What the inbox shows about a task: the content as approved, and whether it can be undone. */
 export function approvalSummary(
-  task: Pick<TaskRow, 'type' | 'payload' | 'target' | 'reversible' | 'origin'>,
+  task: Pick<TaskRow, 'type' | 'payload' | 'target' | 'reversible' | 'origin'> & { blastRadius?: number },
   binding: ExecutorBinding,
 ): JsonObject {
   return {
@@ -137,6 +155,7 @@ export function approvalSummary(
     payload: task.payload,
     executor: binding,
     reversible: task.reversible ? 'declared' : 'no',
+    blastRadius: task.blastRadius ?? 0,
     origin: task.origin,
   };
 }
@@ -214,6 +233,8 @@ export async function createTask(
         requestedBy: task.requestedBy,
         required: approvalsNeeded(policy.rule),
         risk: task.risk,
+        type: task.type,
+        target: task.target,
         requestDigest: op.requestDigest ?? null,
       },
     },

@@ -8,6 +8,7 @@ import { change, type ChangeOutcome } from './change.ts';
 import type { Db } from './client.ts';
 import { settleRequest } from './decisions.ts';
 import { policyFor } from './policies.ts';
+import { watchRepair } from './repairs.ts';
 import { tasks } from './schema/index.ts';
 import {
   approvalId,
@@ -18,6 +19,7 @@ import {
   openApproval,
   waitingFor,
 } from './task-create.ts';
+import { movePath } from './task-paths.ts';
 import { getTask, type TaskRow } from './tasks.ts';
 
 export type AttemptEnd = {
@@ -53,6 +55,8 @@ export async function finishAttempt(db: Db, input: AttemptEnd): Promise<{ state:
       sql`
         insert into task_logs (task_id, attempt, level, message)
         select changed.id, ${input.attempt}::int, ${result.ok ? 'info' : 'error'}, ${result.summary} from changed`,
+      movePath(result.ok),
+      watchRepair(),
     ],
     events: [
       {

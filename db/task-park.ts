@@ -1,4 +1,4 @@
-import { and, eq, isNotNull, isNull, sql } from 'drizzle-orm';
+import { and, eq, isNotNull, isNull, or, sql } from 'drizzle-orm';
 import { eventTypes } from '../domain/events.ts';
 import { refuse, type Refusal } from '../domain/refusal.ts';
 import { type ApprovalRow, databaseNow } from './approvals.ts';
@@ -20,7 +20,13 @@ export async function parkTask(
     opKey: `${opKey}:park`,
     write: db
       .update(tasks)
-      .set({ parkedAt: sql`now()`, parkedBecause: hold.message, releasedAt: null, updatedAt: sql`now()` })
+      .set({
+        ...notWaiting,
+        parkedAt: sql`now()`,
+        parkedBecause: hold.message,
+        releasedAt: null,
+        updatedAt: sql`now()`,
+      })
       .where(and(eq(tasks.id, task.id), eq(tasks.state, 'pending'), isNull(tasks.parkedAt)))
       .returning()
       .getSQL(),
@@ -67,9 +73,12 @@ export function stillParked(task: Pick<TaskRow, 'parkedBecause'>): DispatchRefus
 export async function forgetRelease(db: Db, taskId: string): Promise<void> {
   await db
     .update(tasks)
-    .set({ releasedAt: null })
-    .where(and(eq(tasks.id, taskId), isNotNull(tasks.releasedAt)));
+    .set({ releasedAt: null, ...notWaiting })
+    .where(and(eq(tasks.id, taskId), or(isNotNull(tasks.releasedAt), isNotNull(tasks.waitsSince))));
 }
+
+/** The columns of a task that waits for nothing of its own any more: time, dependencies, a place. */
+export const notWaiting = { waitsSince: null, waitsOn: null, waitsFor: null, wokenAt: null, wakes: 0 };
 
 /** The columns of a task that is on its way again. */
 export const notParked = { parkedAt: null, parkedBecause: null, releasedAt: null };

@@ -2,8 +2,8 @@ import { and, eq, sql } from 'drizzle-orm';
 import { whoLapsed } from '../domain/approver.ts';
 import { eventTypes } from '../domain/events.ts';
 import { epochFor, holdFor } from '../domain/kill-switch.ts';
-import { approvalsNeeded, type Policy } from '../domain/policy.ts';
 import { refuse, type Refusal } from '../domain/refusal.ts';
+import { findWait } from '../domain/task-wait.ts';
 import { checkDispatch, type Executor, type ExecutorBinding } from '../domain/task.ts';
 import { approvalFacts } from './approvals.ts';
 import { change, recordedResult } from './change.ts';
@@ -20,18 +20,19 @@ import {
 } from './dispatch.ts';
 import { readDispatch } from './dispatch-facts.ts';
 import { isSameBoard, readSwitches, type SwitchBoard } from './kill-switch.ts';
-import {
-  approvalId,
-  approvalRequested,
-  type ApprovalSeed,
-  approvalSummary,
-  askedFor,
-  openApproval,
-  taskDigest,
-  waitingFor,
-} from './task-create.ts';
+import { grantStillHolds, lapsedGrant } from './standing-approval.ts';
+import { taskDigest } from './task-create.ts';
 import { tasks } from './schema/index.ts';
-import { forgetRelease, lapsedWhileParked, notParked, parkTask, stillParked } from './task-park.ts';
+import {
+  forgetRelease,
+  lapsedWhileParked,
+  notParked,
+  notWaiting,
+  parkTask,
+  stillParked,
+} from './task-park.ts';
+import { hasPlace, holdBack, readWaitFacts, toldToWait } from './task-wait.ts';
+import { voidApproval, voidKey, type VoidResult } from './task-void.ts';
 import type { TaskRow } from './tasks.ts';
 
 /** The executor as far as it is part of what a person approves. */
@@ -43,6 +44,7 @@ export function bindingOf(
     : { agentId: agent.id, executor: agent.executor, configVersion: agent.configVersion };
 }
 
+type Facts = NonNullable<Awaited<ReturnType<typeof readWaitFacts>>>;
 type Read = NonNullable<Awaited<ReturnType<typeof readDispatch>>>;
 type Beginning = { taskId: string; opKey: string; request: DecisionRequestRow | null; actor: string };
 
@@ -52,16 +54,23 @@ type Beginning = { taskId: string; opKey: string; request: DecisionRequestRow | 
  */
 export async function beginAttempt(db: Db, input: Beginning): Promise<DispatchOutcome> {
   for (let round = 1; ; round += 1) {
-    const [read, board] = await Promise.all([readDispatch(db, input.taskId), readSwitches(db)]);
-    if (read === null) return refused(refuse('NOT_FOUND', `No task ${input.taskId}.`));
-    const outcome = await beginUnder(db, input, read, board);
+    const [read, board, facts] = await Promise.all([
+      readDispatch(db, input.taskId),
+      readSwitches(db),
+      readWaitFacts(db, input.taskId),
+    ]);
+    if (read === null || facts === null) return refused(refuse('NOT_FOUND', `No task ${input.taskId}.`));
+    const outcome = await beginUnder(db, input, { ...read, facts }, board);
     if (outcome !== null) {
       const isRefused = !outcome.dispatched && !outcome.voided && outcome.parked !== true;
       if (isRefused && input.request === null) await forgetRelease(db, input.taskId);
       return outcome;
     }
     // Was it a switch, engaged between the look at the board and the statement? Then the new board answers.
-    if (round === rounds || (await readSwitches(db)).epoch === board.epoch)
+    // Or did another task take the last place of the agent? Then this one waits.
+    const [then, now] = await Promise.all([readSwitches(db), readWaitFacts(db, input.taskId)]);
+    const lostPlace = now !== null && now.running >= now.limit;
+    if (round === rounds || (then.epoch === board.epoch && !lostPlace))
       return refused(
         refuse(
           'CONFLICT',
@@ -80,7 +89,7 @@ function refused(refusal: Refusal): DispatchRefused {
 async function beginUnder(
   db: Db,
   input: Beginning,
-  { task, approval, agent, policy, voters }: Read,
+  { task, approval, agent, policy, voters, facts }: Read & { facts: Facts },
   board: SwitchBoard,
 ): Promise<DispatchOutcome | null> {
   const usable = agent === null || agent.state === 'disabled' ? null : agent;
@@ -105,12 +114,18 @@ async function beginUnder(
     if (task.parkedAt !== null && input.request === null) return stillParked(task);
     const lapsed = approval === null ? null : whoLapsed(approvalFacts(approval), voters);
     const because =
-      lapsed === null ? await lapsedWhileParked(db, task, approval) : `${lapsed} may no longer approve`;
+      lapsed === null
+        ? ((await lapsedGrant(db, approval)) ?? (await lapsedWhileParked(db, task, approval)))
+        : `${lapsed} may no longer approve`;
     if (refusal !== null || because !== null)
       return voidApproval(db, task, { binding, policy, digest: currentDigest, because }, input.opKey);
   }
   if (refusal !== null || usable === null)
     return refused(refusal ?? refuse('CONFLICT', 'No agent takes this task.'));
+  const wait = findWait({ ...facts, byPerson: input.request !== null });
+  if (wait !== null)
+    return input.request === null ? holdBack(db, task, wait, input.opKey) : toldToWait(wait, false);
+  const without = facts.dependencies.filter(({ state }) => state !== 'success').map(({ id }) => id);
   const attempt = task.attempt + 1;
   const key = `${task.id}:${attempt}`;
   const epoch = epochFor(board.switches, work);
@@ -120,6 +135,7 @@ async function beginUnder(
       .update(tasks)
       .set({
         ...notParked,
+        ...notWaiting,
         state: 'running',
         attempt,
         outcomeUnknown: false,
@@ -141,6 +157,8 @@ async function beginUnder(
           ),
           sql`exists (select from agents g where g.id = ${usable.id} and g.config_version = ${usable.configVersion}::int and g.state <> 'disabled')`,
           isSameBoard(board),
+          hasPlace(usable.id),
+          grantStillHolds(approval),
         ),
       )
       .returning()
@@ -166,7 +184,11 @@ async function beginUnder(
       action: 'task.dispatch',
       subjectKind: 'task',
       subjectId: task.id,
-      detail: { attempt, agentId: usable.id, approvalId: task.approvalId, digest: currentDigest, epoch },
+      detail: {
+        ...{ attempt, agentId: usable.id, approvalId: task.approvalId, digest: currentDigest, epoch },
+        // What a person began it without, where it depends on something that did not succeed.
+        ...(without.length === 0 ? {} : { without }),
+      },
     },
     result: sql`jsonb_build_object('attempt', changed.attempt, 'epoch', ${epoch}::bigint)`,
   });
@@ -187,88 +209,4 @@ async function repetition(
   if (task.state !== 'running') return null;
   const begun = await recordedResult<{ attempt: number; epoch?: number }>(db, opKey);
   return begun === null || agent === null ? null : toDispatch(task, agent, begun);
-}
-
-type VoidResult = Omit<Voided, 'dispatched' | 'voided'>;
-
-function voidKey(opKey: string): string {
-  return `${opKey}:void`;
-}
-
-function whatMoved(task: TaskRow, binding: ExecutorBinding, policy: Policy): string {
-  if (binding === null) return 'the agent that was approved is gone';
-  if (policy.version !== task.policyVersion)
-    return `the policy is now ${policy.name}, version ${policy.version}`;
-  return `the configuration of agent ${binding.agentId} is now version ${binding.configVersion}`;
-}
-
-async function voidApproval(
-  db: Db,
-  task: TaskRow,
-  now: { binding: ExecutorBinding; policy: Policy; digest: string; because: string | null },
-  opKey: string,
-): Promise<DispatchOutcome> {
-  const { binding, policy, digest: currentDigest } = now;
-  const ordinal = task.approvals + 1;
-  const newApproval = approvalId(task.id, ordinal);
-  const because = now.because ?? whatMoved(task, binding, policy);
-  const seed: ApprovalSeed = {
-    id: newApproval,
-    kind: 'task',
-    title: task.title,
-    summary: { ...approvalSummary(task, binding), moved: because, replaces: task.approvalId },
-    risk: task.risk,
-    digest: currentDigest,
-    target: task.target,
-    type: task.type,
-    policy,
-    ...askedFor(task),
-    workflowId: task.workflowId,
-  };
-  const outcome = await change<VoidResult>(db, {
-    opKey: voidKey(opKey),
-    write: db
-      .update(tasks)
-      .set({
-        ...notParked,
-        state: 'pending-approval',
-        digest: currentDigest,
-        policyVersion: policy.version,
-        approvalId: newApproval,
-        approvals: ordinal,
-        updatedAt: sql`now()`,
-      })
-      .where(and(eq(tasks.id, task.id), eq(tasks.state, 'pending'), eq(tasks.approvalId, task.approvalId)))
-      .returning()
-      .getSQL(),
-    also: [
-      sql`update approvals set state = 'void', closed_because = ${because} from changed where approvals.id = ${task.approvalId}`,
-      openApproval(seed),
-    ],
-    events: [
-      {
-        type: eventTypes.approvalVoided,
-        severity: 'warning',
-        source: { type: 'squad', id: task.id },
-        payload: { taskId: task.id, approvalId: task.approvalId, newApprovalId: newApproval, because },
-        correlationId: task.id,
-      },
-      approvalRequested(seed, task.id),
-    ],
-    audit: {
-      actor: 'system',
-      action: 'approval.void',
-      subjectKind: 'approval',
-      subjectId: task.approvalId,
-      detail: {
-        ...{ task: task.id, because, newApprovalId: newApproval, digest: currentDigest },
-        ...{ requestedBy: seed.requestedBy, required: approvalsNeeded(policy.rule) },
-      },
-    },
-    result: sql`jsonb_build_object('approvalId', changed.approval_id, 'because', ${because}::text)
-                || ${JSON.stringify(waitingFor(policy))}::text::jsonb`,
-  });
-  if (outcome.status === 'unchanged')
-    return refused(refuse('CONFLICT', 'The task changed; look at it again.'));
-  return { dispatched: false, voided: true, ...outcome.result };
 }

@@ -4,6 +4,7 @@ import { openTaskStates, type TaskOrigin, type TaskState } from '../domain/task.
 import type { Db } from './client.ts';
 import { withinScopes } from './scopes.ts';
 import { taskAttempts, taskLogs, tasks } from './schema/index.ts';
+import { taskScore } from './task-order.ts';
 
 export type TaskRow = typeof tasks.$inferSelect;
 export type TaskLogRow = typeof taskLogs.$inferSelect;
@@ -14,13 +15,78 @@ export async function getTask(db: Db, id: string): Promise<TaskRow | null> {
   return row ?? null;
 }
 
+/** Those of some tasks that are there. */
+export async function getTasks(db: Db, ids: string[]): Promise<Pick<TaskRow, 'id' | 'state' | 'target'>[]> {
+  if (ids.length === 0) return [];
+  const { id, state, target } = tasks;
+  return db.select({ id, state, target }).from(tasks).where(inArray(tasks.id, ids));
+}
+
+export type ChildProgress = { total: number; ended: number; done: number; share: number | null };
+
+/** How far the direct children of a task are: the share that is done counts running ones by their own progress. */
+export async function childProgress(db: Db, parentId: string): Promise<ChildProgress> {
+  const [row] = await db.execute(sql`
+    select count(*)::int as total,
+           (count(*) filter (where state = 'success'))::int as done,
+           (count(*) filter (where state not in (${sql.join(
+             openTaskStates.map((state) => sql`${state}`),
+             sql`, `,
+           )})))::int as ended,
+           avg(case when state = 'success' then 1 when state = 'running' then coalesce((progress ->> 'fraction')::float8, 0)
+                    else 0 end)::float8 as share
+    from tasks where parent_id = ${parentId}`);
+  return row as unknown as ChildProgress;
+}
+
 export type TaskFilter = {
   state?: TaskState | undefined;
   origin?: TaskOrigin | undefined;
   target?: string | undefined;
+  squad?: string | undefined;
+  parentId?: string | undefined;
   /** Scopes of the reader; null or none given is every target. */
   scopes?: readonly string[] | null;
 };
+
+function wantedBy(filter: TaskFilter): (SQL | undefined)[] {
+  return [
+    filter.state === undefined ? undefined : eq(tasks.state, filter.state),
+    filter.origin === undefined ? undefined : eq(tasks.origin, filter.origin),
+    filter.target === undefined ? undefined : eq(tasks.target, filter.target),
+    filter.squad === undefined ? undefined : eq(tasks.squad, filter.squad),
+    filter.parentId === undefined ? undefined : eq(tasks.parentId, filter.parentId),
+    withinScopes(tasks.target, filter.scopes ?? null),
+  ];
+}
+
+export type OrderedPlace = { atMs: number; rank: number; id: string };
+
+/**
+ * The most urgent first by the priority score as it was at `atMs`, or what is due first; the moment is part of the place,
+ * so that the pages of one list agree with each other.
+ */
+export async function listTasksBy(
+  db: Db,
+  order: 'priority' | 'due',
+  filter: TaskFilter,
+  after: OrderedPlace | { atMs: number },
+  limit: number,
+): Promise<{ row: TaskRow; rank: number }[]> {
+  const at = sql`to_timestamp(${after.atMs}::float8 / 1000)`;
+  const rank =
+    order === 'priority'
+      ? sql<number>`round((-${taskScore(sql`tasks`, at)})::numeric, 6)::float8`
+      : sql<number>`coalesce(round(extract(epoch from ${tasks.dueAt}) * 1000), 1e16)::float8`;
+  const isAfter =
+    'id' in after ? sql`(${rank}, ${tasks.id}) > (${after.rank}::float8, ${after.id}::text)` : undefined;
+  return db
+    .select({ row: tasks, rank })
+    .from(tasks)
+    .where(and(...wantedBy(filter), isAfter))
+    .orderBy(rank, asc(tasks.id))
+    .limit(limit);
+}
 
 /** Newest first, before the given row. */
 export async function listTasks(
@@ -29,11 +95,8 @@ export async function listTasks(
   before: { createdAt: Date; id: string } | null,
   limit: number,
 ): Promise<TaskRow[]> {
-  const wanted: (SQL | undefined)[] = [
-    filter.state === undefined ? undefined : eq(tasks.state, filter.state),
-    filter.origin === undefined ? undefined : eq(tasks.origin, filter.origin),
-    filter.target === undefined ? undefined : eq(tasks.target, filter.target),
-    withinScopes(tasks.target, filter.scopes ?? null),
+  const wanted = [
+    ...wantedBy(filter),
     before === null
       ? undefined
       : or(

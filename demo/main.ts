@@ -29,6 +29,8 @@ function readConfig(dataDir: string): StackConfig {
     DREAMNET_RAW_SIGNALS: 'refuse',
     DREAMNET_HALO_COOLDOWN_MS: '1000',
     DREAMNET_HALO_ERROR_WINDOW_MS: '500',
+    // The story is told in seconds: its outage is real when it is first seen.
+    DREAMNET_HALO_SETTLE_MS: '0',
   };
   return readStackConfig(
     { ...Object.fromEntries(environment), ...settings },

@@ -32,7 +32,12 @@ export type Vote = {
   guidance?: string | null;
   acknowledgedFindings?: string[];
   breakGlass?: boolean;
+  /** Of a standing approval: the grant it rests on. The person gave that, not this. */
+  grant?: StandingGrant;
 };
+
+/** An action on a class of targets that a person lets go without a question each time, as it was granted. */
+export type StandingGrant = { action: string; targetClass: string; version: number };
 
 /** What checks of the content found: a `block` makes approval impossible, a `warn` has to be acknowledged by name. */
 export type Finding = { id: string; level: 'block' | 'warn'; text: string };

@@ -1,9 +1,12 @@
 import type { AuditEntry } from './audit.ts';
 import type { Findings } from './audit-finding.ts';
+import { checkGrants, namedGrant, type NamedGrant } from './audit-grants.ts';
+import { classOfTarget, pairOf } from './autonomy.ts';
 
 /*
  * What the entries mean together: a task is dispatched only under an approval of exactly its content that enough people
- * other than the requester gave before, and that was not voided since. Entries of releases that did not write the
+ * other than the requester gave before, and that was not voided since. A standing approval counts as the yes of who gave
+ * the grant it names, while that was in force. Entries of releases that did not write the
  * approval down with the task are judged by what they do say.
  */
 export type DecisionCheck = {
@@ -12,7 +15,13 @@ export type DecisionCheck = {
   counts(): { dispatches: number; unjudged: number };
 };
 
-type Task = { requestedBy: string; approvalId: string | null; isWhole: boolean };
+type Task = {
+  requestedBy: string;
+  approvalId: string | null;
+  isWhole: boolean;
+  /** By HALO and not of high risk, the pair that a grant may be for. */
+  pair: string | null;
+};
 type Approval = {
   task: string;
   /** Of the content as it is: after an edit the editor, who cannot approve it then. */
@@ -21,6 +30,8 @@ type Approval = {
   required: number;
   by: Set<string>;
   state: 'open' | 'approved' | 'closed';
+  /** What it rests on, where that is not people. */
+  grant?: NamedGrant;
 };
 
 const breakingGlass = 'approval.break-glass';
@@ -32,6 +43,7 @@ export function checkDecisions(deps: { findings: Findings; from: number }): Deci
   const tasks = new Map<string, Task>();
   const approvals = new Map<string, Approval>();
   const owners = new Map<string, string>();
+  const grants = checkGrants();
   let dispatches = 0;
   let unjudged = 0;
 
@@ -49,7 +61,10 @@ export function checkDecisions(deps: { findings: Findings; from: number }): Deci
   function create({ subjectId, actor }: AuditEntry, detail: Record<string, unknown>): void {
     const approvalId = textOf(detail.approvalId);
     const requestedBy = textOf(detail.requestedBy) ?? actor;
-    tasks.set(subjectId, { requestedBy, approvalId, isWhole: approvalId !== null });
+    const [type, target] = [textOf(detail.type), textOf(detail.target)];
+    const mayStand = actor === 'halo' && (detail.risk === 'low' || detail.risk === 'medium');
+    const pair = mayStand && type !== null && target !== null ? pairOf(type, classOfTarget(target)) : null;
+    tasks.set(subjectId, { requestedBy, approvalId, isWhole: approvalId !== null, pair });
     if (approvalId !== null) open(approvalId, subjectId, detail);
   }
 
@@ -65,6 +80,19 @@ export function checkDecisions(deps: { findings: Findings; from: number }): Deci
     if (action === breakingGlass) approval.required = Math.min(approval.required, 2);
     if (personOf(approval.requestedBy) !== personOf(actor)) approval.by.add(personOf(actor));
     if (detail.state === 'approved') approval.state = 'approved';
+  }
+
+  /** Counts where it names a grant that was in force, of this very pair, by somebody who did not ask for it. */
+  function stand({ subjectId, actor, at }: AuditEntry, detail: Record<string, unknown>): void {
+    const approval = approvals.get(subjectId);
+    const grant = namedGrant(detail);
+    if (approval?.state !== 'open' || approval.required !== 1 || detail.digest !== approval.digest) return;
+    approval.state = 'approved';
+    if (actor !== 'halo' || grant === null || tasks.get(approval.task)?.pair !== grant.pair) return;
+    if (grants.whyNot(grant, at) !== null || personOf(approval.requestedBy) === personOf(grant.grantor))
+      return;
+    approval.by.add(personOf(grant.grantor));
+    approval.grant = grant;
   }
 
   function close(id: string): void {
@@ -94,6 +122,8 @@ export function checkDecisions(deps: { findings: Findings; from: number }): Deci
     if (approval.digest !== digest) return `the approval ${id} is for another content`;
     if (approval.state === 'closed') return `the approval ${id} was rejected, voided or had expired`;
     if (approval.state === 'open') return `the approval ${id} had not been given`;
+    const lapsed = approval.grant === undefined ? null : grants.whyNot(approval.grant, entry.at);
+    if (lapsed !== null) return `the standing approval ${id} does not count: ${lapsed}`;
     const { size } = approval.by;
     if (size >= approval.required) return null;
     return `the approval ${id} has ${size} of ${approval.required} yeses of people other than the requester`;
@@ -117,8 +147,10 @@ export function checkDecisions(deps: { findings: Findings; from: number }): Deci
     next(entry, detail) {
       const { action, subjectId } = entry;
       if (entry.outcome !== 'ok') return;
+      grants.next(entry, detail);
       if (action === 'task.create') create(entry, detail);
       else if (approving.includes(action)) approve(entry, detail);
+      else if (action === 'approval.standing') stand(entry, detail);
       else if (closing.includes(action)) close(subjectId);
       else if (replacing.includes(action)) replace(entry, detail);
       else if (action === 'task.retry') retry(entry, detail);

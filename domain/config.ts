@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { defaultGrowthLimits } from './dead-letter.ts';
-import { defaultHaloLimits } from './halo.ts';
+import { defaultAutonomyThreshold } from './autonomy.ts';
+import { defaultHaloLimits, defaultHaloTriggers, defaultSettleMs } from './halo-loop.ts';
 import { refuse, type Refusal } from './refusal.ts';
 
 /** https, or this machine: a login must not travel in the clear, but here it does not travel. */
@@ -23,12 +24,23 @@ const settings = z.object({
   DREAMNET_RAW_SIGNALS: z.enum(['refuse', 'accept']).default('refuse'),
   DREAMNET_HALO_COOLDOWN_MS: milliseconds.default(defaultHaloLimits.cooldownMs),
   DREAMNET_HALO_ERROR_WINDOW_MS: milliseconds.default(defaultHaloLimits.errorWindowMs),
+  DREAMNET_HALO_SETTLE_MS: milliseconds.default(defaultSettleMs),
   DREAMNET_HALO_CYCLES_PER_HOUR: z.coerce
     .number()
     .int()
     .min(1)
     .max(3600)
     .default(defaultHaloLimits.cyclesPerHour),
+  DREAMNET_HALO_INTERVAL_MS: milliseconds
+    .refine((ms) => ms === 0 || ms >= 1_000, 'has to be 0, which is off, or at least 1000')
+    .default(defaultHaloTriggers.intervalMs),
+  DREAMNET_HALO_REQUESTS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(1_000_000_000)
+    .default(defaultHaloTriggers.requests),
+  DREAMNET_HALO_ERRORS: z.coerce.number().int().min(0).max(1_000_000_000).default(defaultHaloTriggers.errors),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });
 
@@ -83,6 +95,33 @@ const apiConfig = apiSettings
     message: 'means nothing without DREAMNET_OIDC_ISSUER',
   });
 
+const mostWatched = 20;
+
+/** Whatever is named here is shown to everybody who may read HALO. */
+function watched(isOne: (item: string) => boolean, message: string) {
+  return list
+    .refine((items) => items.length <= mostWatched, `names more than ${mostWatched}`)
+    .refine((items) => new Set(items).size === items.length, 'names one twice')
+    .refine((items) => items.every(isOne), message);
+}
+
+const watchedFiles = watched(isWatchedPath, 'is a list of absolute paths, separated by commas');
+
+function isWatchedPath(text: string): boolean {
+  return /^\/[^\p{Cc}]{1,299}$/u.test(text);
+}
+
+function isHostName(text: string): boolean {
+  return text.length <= 253 && /^[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?$/i.test(text);
+}
+
+/** Logins and tokens do not belong into an address that is shown. */
+function isHealthUrl(text: string): boolean {
+  if (text.length > 300 || !URL.canParse(text)) return false;
+  const { protocol, username, password, search, hash } = new URL(text);
+  return /^https?:$/.test(protocol) && [username, password, search, hash].every((part) => part === '');
+}
+
 const workerSettings = settings.extend({
   DREAMNET_TICKET_PUBLIC_KEY_FILE: z.string().min(1),
   DREAMNET_AGENT_ROOT_FILE: z.string().min(1),
@@ -105,6 +144,26 @@ const workerSettings = settings.extend({
     .max(1_000_000)
     .default(defaultGrowthLimits.growth),
   DREAMNET_DEAD_LETTERS_COOLDOWN_MS: milliseconds.default(defaultGrowthLimits.cooldownMs),
+  DREAMNET_AUTONOMY_STREAK: z.coerce.number().int().min(2).max(1000).default(defaultAutonomyThreshold.streak),
+  DREAMNET_AUTONOMY_SHARE: z.coerce.number().min(0.5).max(1).default(defaultAutonomyThreshold.share),
+  DREAMNET_WATCH_ENV_FILES: watchedFiles.refine(
+    (files) => files.length !== 1,
+    'needs two files or more: the others are compared with the first',
+  ),
+  DREAMNET_WATCH_HOSTS: watched(isHostName, 'is a list of host names, separated by commas'),
+  DREAMNET_WATCH_HEALTH_URLS: watched(
+    isHealthUrl,
+    'is a list of http or https addresses without login, query and fragment, separated by commas',
+  ),
+  DREAMNET_WATCH_PRIVATE_NETWORK: z.enum(['refuse', 'allow']).default('refuse'),
+  DREAMNET_WATCH_DISKS: watchedFiles,
+  DREAMNET_WATCH_BUILDS: watchedFiles,
+  DREAMNET_WATCH_LOCK_FILES: watchedFiles,
+  DREAMNET_WATCH_OWNER: z
+    .string()
+    .regex(/^prn_[a-z0-9_]{1,60}$/i, 'is the id of a principal, prn_...')
+    .optional(),
+  DREAMNET_VERDICT_GIVE_UP_HOURS: z.coerce.number().int().min(1).max(720).default(24),
 });
 
 export type ApiConfig = z.infer<typeof apiSettings>;

@@ -30,7 +30,9 @@ export const speechRules: readonly SpeechRule[] = [
     from: [],
     because: 'they tell what this system did, and come from the system itself',
   },
-  // heartbeat.lost, deploy.completed, system.event, custom.* and every type of somebody's own.
+  // Whoever deploys may say so; HALO takes a light look.
+  { types: ['deploy.completed'], from: principalKinds, because: '' },
+  // heartbeat.lost, system.event, custom.* and every type of somebody's own.
   { types: ['*'], from: principalKinds, because: '' },
 ];
 

@@ -21,6 +21,13 @@ export const eventTypes = {
   haloWeakPointCritical: 'halo.weakpoint.critical',
   haloPaused: 'halo.loop.paused',
   haloResumed: 'halo.loop.resumed',
+  haloInsightFound: 'halo.insight.found',
+  haloRepairJudged: 'halo.repair.judged',
+  haloProposalSuperseded: 'halo.proposal.superseded',
+  autonomyChanged: 'halo.autonomy.changed',
+  memoryChanged: 'halo.memory.changed',
+  deployCompleted: 'deploy.completed',
+  squadChanged: 'squad.changed',
   taskCreated: 'squad.task.created',
   taskApproved: 'squad.task.approved',
   taskRejected: 'squad.task.rejected',
@@ -44,6 +51,7 @@ export const eventTypes = {
   killSwitchReleased: 'kill-switch.released',
   taskParked: 'squad.task.parked',
   taskReleased: 'squad.task.released',
+  taskWaiting: 'squad.task.waiting',
   agentRegistered: 'agent.capability',
   agentStatus: 'agent.status',
   probeCreated: 'api.probe.created',
@@ -84,6 +92,13 @@ export const eventTypes = {
   retentionChanged: 'bus.retention.changed',
   hookChanged: 'bus.hook.changed',
   clusterChanged: 'bus.cluster.changed',
+} as const;
+
+/** What spores and grafts say: settled before they are, so that who listens and who speaks use one name (trap D8). */
+export const sporeEventTypes = {
+  graftInstalled: 'graft.installed',
+  graftInstallFailed: 'graft.install.failed',
+  sporeDeployed: 'spore.deployed',
 } as const;
 
 /** Delivery order follows importance unless the producer says otherwise (K2). */

@@ -1,20 +1,19 @@
 import type { IssueSeverity } from './analyzers/issue.ts';
 import { slowEndpointMs } from './analyzers/endpoint-health.ts';
 import { eventTypes, type LoggedEvent } from './events.ts';
+import { type CycleMode, detectWeakPoints, proposesTasks } from './halo.ts';
 import {
-  type CycleMode,
   defaultHaloLimits,
-  detectWeakPoints,
   ended,
   gather,
   type HaloLimits,
   type HaloLoopState,
   nextStep,
-  planTasks,
-  proposesTasks,
   started,
-} from './halo.ts';
+} from './halo-loop.ts';
 import type { World } from './halo-world.ts';
+import { noLessons } from './insight.ts';
+import { planTasks } from './plan.ts';
 import type { Outcome } from './shadow.ts';
 import { type Strategy, strategies } from './strategies.ts';
 import type { Risk } from './task.ts';
@@ -55,6 +54,8 @@ export const notReplayable: readonly string[] = [
   'How long agents were silent: signs of life are not in the log, only that an agent was marked offline.',
   'Who answers for a probe or an agent: the owner of today counts.',
   'A probe that had no result in the 7 days before the window begins it as unknown.',
+  'What was normal for an endpoint before the window: until 20 good results in it, the rules for new endpoints count.',
+  'What squads, environment files and the patrol showed: the analyzers of endpoints and agents are run again only.',
   'Whether a kill switch stood over a target: proposals are shown as if none did.',
   'What people would have decided on tasks that were never proposed: such a task stays open for the rest of the window.',
   'How long cycles took: they are taken to end at once, so one more can fit than did.',
@@ -90,7 +91,7 @@ export function createHaloShadow(rule: HaloRule, world: World, begin: HaloLoopSt
     const { pending } = state;
     if (pending === null) return;
     const weakPoints = detectWeakPoints(world.issues(rule.slowEndpointMs), rule.weakPointFrom);
-    const proposals = proposesTasks(pending.mode) ? planTasks(weakPoints, rule.strategies) : [];
+    const proposals = proposesTasks(pending.mode) ? planTasks(weakPoints, noLessons, rule.strategies) : [];
     const fresh = proposals.filter(
       ({ fingerprint }) =>
         proposedAt.get(fingerprint) !== world.endings(fingerprint) && !world.isOpen(fingerprint),

@@ -1,6 +1,7 @@
 import { analyzeAgents } from './analyzers/agent-health.ts';
 import { analyzeEndpoints, type EndpointSnapshot } from './analyzers/endpoint-health.ts';
 import { type Issue, worstFirst } from './analyzers/issue.ts';
+import type { Point } from './change-detection.ts';
 import { eventTypes, type LoggedEvent } from './events.ts';
 import type { Json } from './json.ts';
 
@@ -42,10 +43,32 @@ export type World = {
 };
 
 const evidencePerProbe = 5;
+const bucketMs = 60_000;
+
+/** Buckets that a window keeps of each endpoint: fewer than the analyzer really looks at, as cycles run thick here. */
+const pointsPerProbe = (probes: number): number => Math.max(30, Math.min(120, Math.floor(20_000 / probes)));
+
+function addPoint(series: readonly Point[], seen: Omit<Point, 'results'>, most: number): Point[] {
+  const { atMs, failures, latencyMs } = seen;
+  const newest = series.at(-1);
+  if (newest === undefined || Math.floor(newest.atMs / bucketMs) !== Math.floor(atMs / bucketMs))
+    return [...series, { ...seen, results: 1 }].slice(-most);
+  const good = newest.results - newest.failures;
+  const mean =
+    latencyMs === null ? newest.latencyMs : ((newest.latencyMs ?? 0) * good + latencyMs) / (good + 1);
+  const merged = {
+    atMs: newest.atMs,
+    results: newest.results + 1,
+    failures: newest.failures + failures,
+    latencyMs: mean,
+  };
+  return [...series.slice(0, -1), merged];
+}
 
 /** The probes, agents and open tasks as the analyzers would find them, carried forward event by event. */
 export function createWorld(facts: WorldFacts): World {
   const probes = new Map(facts.probes.map((probe) => [probe.probeId, { ...probe }]));
+  const mostPoints = pointsPerProbe(facts.probes.length);
   const agents = new Map(facts.agents.map((agent) => [agent.agentId, { ...agent }]));
   const open = new Set(facts.open);
   const endings = new Map<string, number>();
@@ -62,6 +85,10 @@ export function createWorld(facts: WorldFacts): World {
     };
     probe.consecutiveFailures = ok ? 0 : probe.consecutiveFailures + 1;
     if (!ok) probe.evidence = [event.id, ...probe.evidence].slice(0, evidencePerProbe);
+    else probe.answers = [event.id, ...(probe.answers ?? [])].slice(0, evidencePerProbe);
+    const latency = ok ? probe.last.latencyMs : null;
+    const seen = { atMs: Date.parse(event.recordedAt), failures: ok ? 0 : 1, latencyMs: latency };
+    probe.series = addPoint(probe.series ?? [], seen, mostPoints);
   }
 
   function seeTask(event: LoggedEvent): void {
@@ -76,7 +103,7 @@ export function createWorld(facts: WorldFacts): World {
     // A result from before a repair says nothing about the repaired endpoint.
     const repaired = event.type === eventTypes.taskCompleted && target.startsWith('probe:');
     const probe = repaired ? probes.get(target.slice('probe:'.length)) : undefined;
-    if (probe !== undefined) probe.last = null;
+    if (probe !== undefined) Object.assign(probe, { last: null, series: [] });
   }
 
   return {

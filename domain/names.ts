@@ -58,6 +58,7 @@ export const messageNames = {
   cancel: 'cancel',
   hold: 'hold',
   release: 'release',
+  superseded: 'superseded',
   taskState: 'taskState',
   haloTrigger: 'trigger',
   haloRequest: 'requestCycle',
@@ -97,6 +98,9 @@ export const auditAnchorId = 'audit-anchor';
 
 /** The schedule that removes events nobody keeps any more, and the beginning of the ids of its runs. */
 export const retentionId = 'retention';
+
+/** The schedule that lets HALO look each few minutes (LEDGER 1.2), and the beginning of the ids of its runs. */
+export const haloTimerId = 'halo-time';
 
 export function subscriptionWorkflowId(key: string): string {
   return `subscription/${key}`;

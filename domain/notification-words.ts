@@ -110,6 +110,22 @@ export const wordings: readonly [string, Wording][] = [
     },
   ],
   [
+    eventTypes.autonomyChanged,
+    {
+      title: 'Autonomy {title}',
+      text: 'How an action of HALO is approved changed[: {pair} is {state}][ by {by}][: {reason}].',
+      next: 'Suggested is a question to you; manual asks you each time: dreamnet autonomy list.',
+    },
+  ],
+  [
+    eventTypes.haloRepairJudged,
+    {
+      title: 'A repair was judged[: {verdict}]',
+      text: 'HALO compared {target} with its own past and its peers[: {because}].',
+      next: 'See what was compared: dreamnet halo repairs --json.',
+    },
+  ],
+  [
     eventTypes.deadLettersGrowing,
     {
       title: 'Dead letters grow[: {subscription}]',

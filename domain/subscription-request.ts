@@ -1,3 +1,4 @@
+import { memorySubscription } from './memory.ts';
 import { subscriptionWorkflowId } from './names.ts';
 import { haloSubscription, notifySubscription, wormholesSubscription } from './subscription.ts';
 
@@ -33,6 +34,7 @@ const reservedKeys: readonly string[] = [
   haloSubscription.key,
   notifySubscription.key,
   wormholesSubscription.key,
+  memorySubscription.key,
   'clusters',
 ];
 

@@ -41,6 +41,17 @@ export const haloSubscription = {
   } satisfies EventMatch,
 } as const;
 
+/** A finished deploy wakes HALO whatever its severity (LEDGER 1.2); a subscription of its own, as HALO's starts at errors. */
+export const haloDeploySubscription = {
+  key: 'halo-deploys',
+  handler: haloSubscription.handler,
+  match: {
+    types: ['deploy.completed'],
+    minSeverity: 'info',
+    excludeSourceTypes: ['halo'],
+  } satisfies EventMatch,
+} as const;
+
 /** A pattern is a whole type, or the beginning of one with a `*` behind it. */
 export function matchesType(pattern: string, type: string): boolean {
   return pattern.endsWith('*') ? type.startsWith(pattern.slice(0, -1)) : pattern === type;

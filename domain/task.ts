@@ -75,6 +75,9 @@ export type TaskRole = (typeof taskRoles)[number];
 export const risks = ['low', 'medium', 'high'] as const;
 export type Risk = (typeof risks)[number];
 
+export const taskPriorities = ['low', 'normal', 'high', 'urgent'] as const;
+export type TaskPriority = (typeof taskPriorities)[number];
+
 export const dispatchModes = ['manual', 'auto'] as const;
 export type DispatchMode = (typeof dispatchModes)[number];
 

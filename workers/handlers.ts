@@ -1,12 +1,15 @@
 import type { Client } from '@temporalio/client';
 import type { Logger } from '@temporalio/worker';
 import { type EventHandlers, Unavailable } from '../activities/event-handlers.ts';
+import { createMemoryHandler } from '../activities/memory.ts';
 import { createSignalHandler } from '../activities/signal-handler.ts';
 import { createWormholesHandler } from '../activities/wormholes.ts';
 import { createWebhookHandler } from '../activities/webhook-handler.ts';
 import type { Database } from '../db/client.ts';
 import type { SecretBox } from '../db/sealed.ts';
+import { triggersOf } from '../domain/bus-triggers.ts';
 import { type EventHandler, nothingFailed } from '../domain/delivery.ts';
+import { memorySubscription } from '../domain/memory.ts';
 import { haloSubscription, notifySubscription, wormholesSubscription } from '../domain/subscription.ts';
 import { createNotifyHandler } from './notify.ts';
 import type { Runs } from './runs.ts';
@@ -28,6 +31,7 @@ export function createHandlers(deps: HandlerDeps): EventHandlers {
     [haloSubscription.handler]: createHaloHandler(deps),
     [notifySubscription.handler]: createNotifyHandler(deps),
     [wormholesSubscription.handler]: createWormholesHandler(deps),
+    [memorySubscription.handler]: createMemoryHandler(deps),
     webhook: createWebhookHandler(deps),
     signal: createSignalHandler(deps),
   };
@@ -48,13 +52,12 @@ function createHaloHandler({ runs }: { runs: Pick<Runs, 'triggerHalo'> }): Event
     preview(deliveries) {
       return Promise.resolve(
         deliveries.map(({ event, part }) => {
-          const urgent = event.severity === 'critical';
-          return {
-            eventId: event.id,
-            part,
-            would: urgent ? 'trigger a HALO cycle at once' : 'trigger a HALO cycle within the error window',
-            detail: { urgent, mode: 'full' },
-          };
+          const [trigger] = triggersOf([event]);
+          const urgent = trigger?.urgent === true;
+          const when = urgent ? 'at once' : 'within the error window';
+          const would =
+            trigger === undefined ? 'do nothing: HALO never wakes itself' : `trigger a HALO cycle ${when}`;
+          return { eventId: event.id, part, would, detail: { urgent, mode: trigger?.mode ?? null } };
         }),
       );
     },

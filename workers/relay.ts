@@ -9,19 +9,23 @@ import {
   settleAccepted,
 } from '../db/decision-requests.ts';
 import { deleteEndedDeliveries } from '../db/deliveries.ts';
+import { ageMemory, pruneMarks } from '../db/memory.ts';
 import { recordFailed } from '../db/notification-end.ts';
 import {
   deleteEndedNotifications,
   listStrandedNotifications,
   listUnstartedNotifications,
 } from '../db/notifications.ts';
+import { listUntoldCounters, settleCounter } from '../db/halo-counters.ts';
 import { deleteEndedRedrives, listLiveRedrives } from '../db/redrives.ts';
 import { endReplay, withdrawReplay } from '../db/replay-run.ts';
 import { deleteEndedReplays, getReplay, listUnstartedReplays } from '../db/replays.ts';
 import { listSubscriptions } from '../db/subscriptions.ts';
+import { claimSuperseded } from '../db/superseded.ts';
 import { cancelTask } from '../db/task-end.ts';
 import { getTask, listUnstartedTasks } from '../db/tasks.ts';
 import { deleteAllOldResults } from '../db/wormhole-results.ts';
+import { triggerOf } from '../domain/halo-loop.ts';
 import { messageNames, replayWorkflowId } from '../domain/names.ts';
 import { refuse } from '../domain/refusal.ts';
 import { subscriptionOf } from '../domain/subscription-request.ts';
@@ -35,6 +39,8 @@ const everyMs = 1_000;
 const slowEvery = 10;
 const batch = 100;
 const tellAgainMs = 10_000;
+/** A superseded proposal is withdrawn within this time after its run was told; else its signal was lost. */
+const supersededMs = 5_000;
 /** A notification whose run has had the hour it takes at most, and two more. */
 const strandedMs = 3 * 3_600_000;
 const cleanEvery = 600;
@@ -138,6 +144,15 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
     if (found.outcome === null) await withdrawReplay(deps.database.log, replayId);
   }
 
+  async function tellSuperseded({ workflowId }: { workflowId: string }): Promise<void> {
+    try {
+      await deps.runs.signal(workflowId, messageNames.superseded);
+    } catch (error) {
+      // A run that was ended in Temporal itself withdraws nothing; its task is closed as a broken one.
+      if (!(error instanceof WorkflowNotFoundError)) throw error;
+    }
+  }
+
   async function round(count: number): Promise<void> {
     await each(await listUnstartedTasks(db, graceMs, batch), (row) => deps.runs.startTask(row), warn);
     await each(await listOpenRequests(db, graceMs, batch), answer, warn);
@@ -147,7 +162,16 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
       warn,
     );
     await each(await listUnstartedReplays(db, graceMs, batch), (row) => deps.runs.startReplay(row), warn);
+    await each(
+      await listUntoldCounters(db, graceMs),
+      async (counter) => {
+        await deps.runs.signalHalo(triggerOf(counter.name));
+        await settleCounter(db, counter);
+      },
+      warn,
+    );
     if (count % slowEvery !== 0) return;
+    await each(await claimSuperseded(db, supersededMs, batch), tellSuperseded, warn);
     await each(await deps.runs.listBrokenRuns('task'), closeBroken, warn);
     await each(await deps.runs.listBrokenRuns('replay'), closeBrokenReplay, warn);
     await each(await listSubscriptions(db), ({ key }) => deps.runs.startSubscription(key), warn);
@@ -164,6 +188,8 @@ export function startRelay(deps: { database: Database; runs: Runs; log: Logger }
     await deleteEndedReplays(deps.database.log, replayDays, 10_000);
     await deleteEndedRedrives(db, redriveDays, 100);
     await deleteAllOldResults(db);
+    await ageMemory(deps.database.log, 10_000);
+    await pruneMarks(deps.database.log, 10_000);
   }
 
   return repeat(everyMs, round, warn);

@@ -5,8 +5,9 @@ import {
   WorkflowIdReusePolicy,
 } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+import { triggersOf } from '../domain/bus-triggers.ts';
 import type { LoggedEvent } from '../domain/events.ts';
-import { emptyHaloLoop, type HaloTrigger } from '../domain/halo.ts';
+import { emptyHaloLoop, type HaloTrigger } from '../domain/halo-loop.ts';
 import {
   haloWorkflowId,
   messageNames,
@@ -186,15 +187,13 @@ export function createRuns(client: Client) {
       }
     },
 
-    /** Hands a batch of events to HALO as one trigger. */
+    /** Hands a batch of events to HALO; its own are left out. */
     async triggerHalo(events: LoggedEvent[]): Promise<void> {
-      const trigger: HaloTrigger = {
-        name: 'event',
-        urgent: events.some((event) => event.severity === 'critical'),
-        mode: 'full',
-        requestedBy: null,
-        eventIds: events.slice(-20).map((event) => event.id),
-      };
+      for (const trigger of triggersOf(events)) await this.signalHalo(trigger);
+    },
+
+    /** Hands a trigger to the loop, and starts the loop where it does not run. */
+    async signalHalo(trigger: HaloTrigger): Promise<void> {
       await within(() =>
         client.workflow.signalWithStart<typeof haloLoop, [HaloTrigger]>('haloLoop', {
           workflowId: haloWorkflowId,

@@ -7,6 +7,9 @@ import { createAuditActivities } from '../activities/audit.ts';
 import { createCommandActivities } from '../activities/command.ts';
 import { createDecisionActivities } from '../activities/decisions.ts';
 import { createHaloActivities } from '../activities/halo.ts';
+import { createHaloTimerActivities } from '../activities/halo-timer.ts';
+import { createHaloLearningActivities } from '../activities/halo-learning.ts';
+import { createHaloSupersedingActivities } from '../activities/halo-superseding.ts';
 import { createHttpActivities } from '../activities/http.ts';
 import {
   createNotificationActivities,
@@ -27,8 +30,14 @@ import { ensureWormholePresets } from '../db/wormholes.ts';
 import { listenForEvents } from '../db/wakeups.ts';
 import type { WorkerConfig } from '../domain/config.ts';
 import { compileFilter } from '../domain/event-filter.ts';
+import { memorySubscription } from '../domain/memory.ts';
 import { taskQueues } from '../domain/names.ts';
-import { haloSubscription, notifySubscription, wormholesSubscription } from '../domain/subscription.ts';
+import {
+  haloDeploySubscription,
+  haloSubscription,
+  notifySubscription,
+  wormholesSubscription,
+} from '../domain/subscription.ts';
 import { workflowBundle } from './bundle.ts';
 import { watchDeadLetters } from './dead-letters.ts';
 import { translateFailures } from './failures.ts';
@@ -36,7 +45,8 @@ import { enforceKillSwitch } from './kill-switch.ts';
 import { createHandlers } from './handlers.ts';
 import { startRelay } from './relay.ts';
 import { createRuns } from './runs.ts';
-import { ensureAuditAnchors, ensureRetention } from './schedules.ts';
+import { ensureAuditAnchors, ensureHaloTimer, ensureRetention } from './schedules.ts';
+import { wakeWaitingTasks } from './task-waits.ts';
 
 export type WorkersDeps = {
   database: Database;
@@ -65,8 +75,10 @@ export async function startWorkers(
     logger.warn('DREAMNET_RAW_SIGNALS=accept: anyone who reaches Temporal can approve. For local play only.');
   await ensureEventPartitions(database.log);
   await ensureSubscription(database.log, haloSubscription);
+  await ensureSubscription(database.log, haloDeploySubscription);
   await ensureSubscription(database.log, notifySubscription);
   await ensureSubscription(database.log, wormholesSubscription);
+  await ensureSubscription(database.log, memorySubscription);
   await ensureWormholePresets(database.db);
 
   const runs = createRuns(deps.client);
@@ -98,8 +110,29 @@ export async function startWorkers(
             cooldownMs: config.DREAMNET_HALO_COOLDOWN_MS,
             errorWindowMs: config.DREAMNET_HALO_ERROR_WINDOW_MS,
             cyclesPerHour: config.DREAMNET_HALO_CYCLES_PER_HOUR,
+            settleMs: config.DREAMNET_HALO_SETTLE_MS,
+          },
+          watched: {
+            envFiles: config.DREAMNET_WATCH_ENV_FILES,
+            hosts: config.DREAMNET_WATCH_HOSTS,
+            healthUrls: config.DREAMNET_WATCH_HEALTH_URLS,
+            allowPrivateNetwork: config.DREAMNET_WATCH_PRIVATE_NETWORK === 'allow',
+            disks: config.DREAMNET_WATCH_DISKS,
+            builds: config.DREAMNET_WATCH_BUILDS,
+            lockFiles: config.DREAMNET_WATCH_LOCK_FILES,
+            owner: config.DREAMNET_WATCH_OWNER ?? null,
           },
         }),
+        ...createHaloLearningActivities({
+          database,
+          repairLimits: {
+            streak: config.DREAMNET_AUTONOMY_STREAK,
+            share: config.DREAMNET_AUTONOMY_SHARE,
+            giveUpAfterMs: config.DREAMNET_VERDICT_GIVE_UP_HOURS * 3_600_000,
+          },
+        }),
+        ...createHaloSupersedingActivities({ database }),
+        ...createHaloTimerActivities({ signalHalo: (trigger) => runs.signalHalo(trigger) }),
         ...createProbeActivities({ database }),
         ...createAuditActivities({
           database,
@@ -158,8 +191,10 @@ export async function startWorkers(
   ]);
   await ensureAuditAnchors(deps.client);
   await ensureRetention(deps.client);
+  await ensureHaloTimer(deps.client, config.DREAMNET_HALO_INTERVAL_MS);
   const relay = startRelay({ database, runs, log: logger });
   const killSwitch = enforceKillSwitch({ database, runs, log: logger });
+  const taskWaits = wakeWaitingTasks({ database, runs, log: logger });
   const deadLetters = watchDeadLetters({
     database,
     limits: {
@@ -173,7 +208,7 @@ export async function startWorkers(
   return {
     ended,
     async stop() {
-      await Promise.all([relay.stop(), killSwitch.stop(), deadLetters.stop()]);
+      await Promise.all([relay.stop(), killSwitch.stop(), taskWaits.stop(), deadLetters.stop()]);
       for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
       await ended;
     },

@@ -17,14 +17,20 @@ import {
 import { ApplicationFailure } from '@temporalio/common';
 import type { HaloActivities } from '../activities/halo.ts';
 import {
+  askersOf,
   checkPause,
+  defaultHaloLimits,
   ended,
   gather,
   type HaloTrigger,
+  nextStart,
   nextStep,
   type PendingCycle,
+  restFor,
+  settling,
   started,
-} from '../domain/halo.ts';
+  triggerOf,
+} from '../domain/halo-loop.ts';
 import { haloCycleWorkflowId } from '../domain/names.ts';
 import { isRefusal } from '../domain/refusal.ts';
 import { describeRun } from './describe-run.ts';
@@ -54,6 +60,8 @@ const cyclesPerRun = 50;
  */
 export async function haloLoop(input: HaloLoopInput): Promise<void> {
   let { state } = input;
+  // What a worker last said; until it did, the ones of the ledger tell a person what their cycle waits for.
+  let limits = defaultHaloLimits;
   let messages = 0;
   let cycles = 0;
   const { runId } = workflowInfo();
@@ -65,8 +73,8 @@ export async function haloLoop(input: HaloLoopInput): Promise<void> {
   }
   setHandler(haloTriggerSignal, take);
   setHandler(haloRequestUpdate, ({ mode, requestedBy }) => {
-    take({ name: 'manual', urgent: true, mode, requestedBy, eventIds: [] });
-    const because = state.paused ? 'HALO is paused; the cycle waits for a resume' : describeWait();
+    take(triggerOf('manual', { mode, requestedBy }));
+    const { because } = nextStart(state, limits, Date.now()) ?? { because: 'it starts now' };
     return { cycleId: state.pending?.cycleId ?? '', because };
   });
   setHandler(
@@ -92,11 +100,6 @@ export async function haloLoop(input: HaloLoopInput): Promise<void> {
   );
   setHandler(haloStateQuery, () => state);
 
-  function describeWait(): string {
-    if (state.runningCycleId !== null) return `cycle ${state.runningCycleId} is running; this one follows`;
-    return 'it starts now';
-  }
-
   for (;;) {
     if (cycles >= cyclesPerRun || messages >= messagesPerRun || workflowInfo().continueAsNewSuggested) {
       await condition(allHandlersFinished);
@@ -104,10 +107,11 @@ export async function haloLoop(input: HaloLoopInput): Promise<void> {
     }
     if (state.pending === null || state.paused) {
       setCurrentDetails(state.paused ? '**paused**: waits for a resume' : 'waits for a trigger');
-      await condition(() => (state.pending !== null && !state.paused) || messages >= messagesPerRun);
+      await rest();
       continue;
     }
-    const step = nextStep(state, await readHaloLimits(), Date.now());
+    limits = await readHaloLimits();
+    const step = nextStep(state, limits, Date.now());
     if (step.do === 'start') {
       cycles += 1;
       await runCycle(state.pending);
@@ -124,11 +128,23 @@ export async function haloLoop(input: HaloLoopInput): Promise<void> {
     }
   }
 
+  /** A finding that had to settle wakes the loop where nothing else does. */
+  async function rest(): Promise<void> {
+    const isToGo = (): boolean => (state.pending !== null && !state.paused) || messages >= messagesPerRun;
+    const forMs = state.pending === null ? restFor(state, limits, Date.now()) : null;
+    if (forMs === null) return condition(isToGo);
+    if (await condition(() => isToGo() || state.pending !== null, forMs)) return;
+    state = settling(state, 'full', undefined);
+    take(triggerOf('settled'));
+  }
+
   async function runCycle(pending: PendingCycle): Promise<void> {
     state = started(state, Date.now());
     setCurrentDetails(`runs cycle ${pending.cycleId}`);
+    // A person who asks is answered at once.
+    const settles = pending.manual || limits.settleMs === undefined ? {} : { settleMs: limits.settleMs };
     try {
-      await executeChild(haloCycle, {
+      const { settledMs } = await executeChild(haloCycle, {
         workflowId: haloCycleWorkflowId(pending.cycleId),
         args: [
           {
@@ -136,18 +152,20 @@ export async function haloLoop(input: HaloLoopInput): Promise<void> {
             mode: pending.mode,
             trigger: { ...pending.triggers, eventIds: pending.eventIds },
             requestedBy: pending.requestedBy,
+            ...settles,
           },
         ],
         parentClosePolicy: ParentClosePolicy.ABANDON,
         ...describeRun({
-          summary: `HALO cycle (${pending.mode}) asked for by ${pending.manual ? 'a person' : 'events'}`,
+          summary: `HALO cycle (${pending.mode}) asked for by ${askersOf(pending)}`,
           kind: 'halo-cycle',
           entity: pending.cycleId,
           state: 'analyzing',
-          severity: pending.urgent ? 'critical' : 'error',
+          severity: pending.urgent ? 'critical' : pending.triggers.event > 0 ? 'error' : 'info',
           subsystem: 'halo',
         }),
       });
+      state = settling(state, pending.mode, settledMs);
     } catch (error) {
       // A failed cycle has recorded its failure itself; the loop goes on to the next trigger.
       if (!(error instanceof ChildWorkflowFailure) || isCancellation(error)) throw error;

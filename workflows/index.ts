@@ -1,6 +1,7 @@
 export { auditAnchor } from './audit-anchor.ts';
 export { haloCycle } from './halo-cycle.ts';
 export { haloLoop } from './halo-loop.ts';
+export { haloTimer } from './halo-timer.ts';
 export { notification } from './notification.ts';
 export { probeRun } from './probe-run.ts';
 export { retention } from './retention.ts';

@@ -1,4 +1,5 @@
-import type { CycleMode, HaloLoopState } from '../domain/halo.ts';
+import type { CycleMode } from '../domain/halo.ts';
+import type { HaloLoopState, TriggerCounts } from '../domain/halo-loop.ts';
 
 /** Inputs of every workflow, one object each, JSON-safe. */
 export type TaskInput = { taskId: string; run: number };
@@ -6,8 +7,10 @@ export type HaloLoopInput = { state: HaloLoopState };
 export type HaloCycleInput = {
   cycleId: string;
   mode: CycleMode;
-  trigger: { manual: number; event: number; eventIds: string[] };
+  trigger: TriggerCounts & { eventIds: string[] };
   requestedBy: string | null;
+  /** How old a first sign is before it is proposed for; nothing where a person asked, or before it was known. */
+  settleMs?: number;
 };
 export type ProbeRunInput = { probeId: string };
 export type NotificationInput = { notificationId: string };

@@ -1,6 +1,7 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { ApprovalMessage, DecisionOutcome } from '../domain/approval.ts';
-import type { CycleMode, HaloLoopState, HaloTrigger } from '../domain/halo.ts';
+import type { CycleMode } from '../domain/halo.ts';
+import type { HaloLoopState, HaloTrigger } from '../domain/halo-loop.ts';
 import { messageNames } from '../domain/names.ts';
 import type { RedriveProgress } from '../domain/redrive.ts';
 import type { Refusal } from '../domain/refusal.ts';
@@ -24,6 +25,8 @@ export const cancelUpdate = defineUpdate<TaskAnswer, [TaskRequest]>(messageNames
 export const holdSignal = defineSignal(messageNames.hold);
 /** Tells a parked run that its turn after a release has come; the record knows whether it has. */
 export const releaseSignal = defineSignal(messageNames.release);
+/** Tells a task to look whether HALO superseded it. It proves nothing: the run asks the record. */
+export const supersededSignal = defineSignal(messageNames.superseded);
 
 export type TaskRunState = {
   taskId: string;
@@ -50,7 +53,14 @@ export const haloPauseUpdate = defineUpdate<{ paused: boolean } | Refusal, [Halo
 );
 export const haloStateQuery = defineQuery<HaloLoopState>(messageNames.haloState);
 
-export type CycleRunState = { cycleId: string; step: string; weakPoints: number; proposals: number };
+export type CycleRunState = {
+  cycleId: string;
+  step: string;
+  weakPoints: number;
+  proposals: number;
+  /** When the findings that are too fresh for a proposal will have settled. */
+  settledMs?: number;
+};
 export const cycleStateQuery = defineQuery<CycleRunState>(messageNames.cycleState);
 
 /** Asks a subscription to act on a stored request of a permitted person; the request id is the proof. */

@@ -25,6 +25,7 @@ import {
   taskStateQuery,
 } from './messages.ts';
 import { watchHold } from './task-hold.ts';
+import { watchSupersede } from './task-supersede.ts';
 import { takeTurns } from './turns.ts';
 
 const taskActivities = proxyLocalActivities<TaskActivities>({
@@ -60,6 +61,7 @@ export async function task(input: TaskInput): Promise<TaskRunState> {
   const record = inTurn(taskActivities);
   const gate = openGate(inTurn, () => (dispatchNow && life.state === 'pending-approval' ? taskId : null));
   const hold = watchHold(taskId, record, isCancelAsked);
+  const isWithdrawn = watchSupersede(taskId, record);
   setHandler(taskStateQuery, () => life);
   setHandler(dispatchUpdate, async (request) => {
     const asked: Asked = { request };
@@ -86,7 +88,8 @@ export async function task(input: TaskInput): Promise<TaskRunState> {
 
   try {
     while (!isEnded(life.state)) {
-      if (isCancelAsked()) await cancel();
+      if (isWithdrawn()) enter('cancelled', 'nothing');
+      else if (isCancelAsked()) await cancel();
       else if (life.state === 'pending-approval') await awaitDecision();
       else if (life.state === 'pending') await awaitDispatch();
       else throw fail(refuse('CONFLICT', `Task ${taskId} is ${life.state}; no run can go on from there.`));
@@ -110,7 +113,8 @@ export async function task(input: TaskInput): Promise<TaskRunState> {
   }
 
   async function awaitDecision(): Promise<void> {
-    const { state, guidance } = await gate.wait(approval, isCancelAsked, (edited) => {
+    const isOver = (): boolean => isCancelAsked() || isWithdrawn();
+    const { state, guidance } = await gate.wait(approval, isOver, (edited) => {
       approval = edited;
       life.approvalId = edited.id;
       enter('pending-approval', 'a decision on the edited content', false);
@@ -157,7 +161,8 @@ export async function task(input: TaskInput): Promise<TaskRunState> {
       const { refused, message, details } = outcome;
       if (asked !== undefined) asked.answer = { accepted: false, ...refuse(refused, message, details) };
       if (asked === undefined) hold.parkedBecause = outcome.parked === true ? message : null;
-      enter('pending', hold.parkedBecause === null ? `a dispatch: ${message}` : `a release: ${message}`);
+      const told = hold.parkedBecause === null ? `a dispatch: ${message}` : `a release: ${message}`;
+      enter('pending', outcome.waits === true && asked === undefined ? message : told);
     }
   }
 
@@ -219,7 +224,8 @@ export async function task(input: TaskInput): Promise<TaskRunState> {
       reason,
       opKey: opKey('cancel'),
     });
+    // Whoever wanted it cancelled has it so, also where HALO was first.
     if (!isRefusal(outcome)) enter(outcome.state, 'nothing');
-    else throw fail(outcome);
+    else if (!isWithdrawn()) throw fail(outcome);
   }
 }

@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import type { ExecutorConfig } from '../../domain/agent.ts';
+import { type ExecutorConfig, maxMaxConcurrency } from '../../domain/agent.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { type Executor, executors, taskRoles } from '../../domain/task.ts';
@@ -43,6 +43,9 @@ function withoutUndefined(config: object): ExecutorConfig {
   ) as ExecutorConfig;
 }
 
+/** How many tasks an agent runs at once. */
+export const maxConcurrency = z.number().int().min(1).max(maxMaxConcurrency);
+
 export const agentInput = z.strictObject({
   name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$/),
   role: z.enum(taskRoles),
@@ -57,4 +60,5 @@ export const agentInput = z.strictObject({
     .max(100),
   executor: z.enum(executors),
   config: anyObject,
+  maxConcurrency: maxConcurrency.optional(),
 });

@@ -5,6 +5,7 @@ import {
   configureAgent,
   findAgentByPrincipal,
   getAgent,
+  limitAgent,
   listAgents,
   registerAgent,
   setAgentState,
@@ -25,7 +26,7 @@ import { requireObject, requireReach } from '../object-scope.ts';
 import { cutPage, decodeCursor, idPlace, pageOf, pageQuery } from '../paging.ts';
 import { throwRefusal } from '../problems.ts';
 import { answer, anyObject, body, idParams, instant, optionalBody } from '../schemas.ts';
-import { agentInput, configFor } from './agent-input.ts';
+import { agentInput, configFor, maxConcurrency } from './agent-input.ts';
 
 const agentSchema = z
   .object({
@@ -36,6 +37,7 @@ const agentSchema = z
     executor: z.enum(executors),
     config: anyObject,
     configVersion: z.number(),
+    maxConcurrency: z.number(),
     state: z.enum(agentStates),
     principalId: z.string(),
     owner: z.string(),
@@ -99,6 +101,16 @@ const configure = createRoute({
     params: idParams,
     body: body(z.strictObject({ config: anyObject, expectedVersion: z.number().int().min(1) })),
   },
+  responses: { 200: answer('The agent as it is now.', agentSchema) },
+});
+
+const limitRoute = createRoute({
+  method: 'put',
+  path: '/v1/agents/{id}/limit',
+  tags: ['agents'],
+  summary: 'Sets how many tasks an agent runs at once; no approval is bound to it',
+  ...guard('agents:write'),
+  request: { params: idParams, body: body(z.strictObject({ maxConcurrency })) },
   responses: { 200: answer('The agent as it is now.', agentSchema) },
 });
 
@@ -226,6 +238,13 @@ export function addAgentRoutes(app: Api, deps: ApiDeps): void {
         ),
       );
     return c.json(agentView(now), 200);
+  });
+
+  app.openapi(limitRoute, async (c) => {
+    const agent = await requireAgentFor(c.get('principal'), c.req.valid('param').id, 'agents:write');
+    const opKey = `agent.limit:${agent.id}:${newId('op')}`;
+    await limitAgent(db, { id: agent.id, ...c.req.valid('json'), actor: c.get('principal').id, opKey });
+    return c.json(agentView(await requireAgent(agent.id)), 200);
   });
 
   app.openapi(beatRoute, async (c) => {

@@ -1,8 +1,9 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { findAgentByPrincipal } from '../../db/agents.ts';
-import { appendEvents, type StatedEvent } from '../../db/events.ts';
+import { appendEvents, type AppendedEvent, type StatedEvent } from '../../db/events.ts';
 import type { Principal } from '../../domain/access.ts';
 import { planDelivery, refuseSpeech, type SpeakerFacts } from '../../domain/event-source.ts';
+import { isAtLeast } from '../../domain/events.ts';
 import { isRefusal, type Refusal } from '../../domain/refusal.ts';
 import { guard } from '../auth.ts';
 import { maxBatchBytes } from '../body.ts';
@@ -78,6 +79,13 @@ export function addEventIngestRoute(
     });
   }
 
+  /** Errors that the log did not have yet count towards HALO's next look; its own never do (K7). */
+  function count(inputs: StatedEvent[], accepted: AppendedEvent[]): void {
+    const isError = ({ severity, source }: StatedEvent, at: number): boolean =>
+      source.type !== 'halo' && isAtLeast(severity, 'error') && accepted[at]?.duplicate === false;
+    deps.haloCounts.add('errors', inputs.filter(isError).length);
+  }
+
   // Not `app.openapi`: its check of the body against the union of both forms costs as much as the rest of a request.
   const { middleware, ...described } = append;
   app.openAPIRegistry.registerPath(described);
@@ -88,8 +96,14 @@ export function addEventIngestRoute(
     const inputs = await accept(c, said);
     await spend(c, chain, { events: inputs.length, bytes });
     const [only] = inputs;
-    if (said.isOne && only !== undefined) return c.json(await appendOne(only), 202);
-    return c.json({ accepted: await appendEvents(log, inputs) }, 202);
+    if (said.isOne && only !== undefined) {
+      const stored = await appendOne(only);
+      count(inputs, [stored]);
+      return c.json(stored, 202);
+    }
+    const accepted = await appendEvents(log, inputs);
+    count(inputs, accepted);
+    return c.json({ accepted }, 202);
   });
 }
 

@@ -1,9 +1,17 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { getHaloCycle, type HaloCycleRow, listHaloCycles, listHaloIssues } from '../../db/halo.ts';
+import {
+  getHaloCycle,
+  type HaloCycleRow,
+  listHaloCycles,
+  listHaloIssues,
+  listProposals,
+} from '../../db/halo.ts';
+import { supersededBy } from '../../db/superseded.ts';
 import { analyzers, issueSeverities } from '../../domain/analyzers/issue.ts';
 import { cycleModes, cycleStates } from '../../domain/halo.ts';
 import { haloCycleWorkflowId, haloWorkflowId } from '../../domain/names.ts';
 import { refuse } from '../../domain/refusal.ts';
+import { risks, taskStates } from '../../domain/task.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { askerOf } from '../decide.ts';
@@ -19,6 +27,7 @@ import {
   temporalLink,
   temporalLinkSchema,
 } from '../schemas.ts';
+import { checkSchema } from './halo-analyzers.ts';
 
 const cycleSchema = z
   .object({
@@ -28,12 +37,50 @@ const cycleSchema = z
     trigger: anyObject,
     weakPoints: z.array(z.object({ id: z.string(), severity: z.enum(issueSeverities), title: z.string() })),
     taskIds: z.array(z.string()),
+    insightsUsed: z.array(z.string()).openapi({ description: 'Ids of those that changed what it found' }),
     error: z.string().nullable(),
     startedAt: instant,
     endedAt: instant.nullable(),
     temporal: temporalLinkSchema,
   })
   .openapi('HaloCycle');
+
+const supersededSchema = z.object({
+  taskId: z.string(),
+  title: z.string(),
+  target: z.string(),
+  state: z.enum(taskStates),
+  because: z.string(),
+});
+
+/** What one cycle did, beside its issues. */
+const workSchema = z.object({
+  analyses: z.array(
+    z.object({
+      analyzer: z.enum(analyzers),
+      state: z.enum(['done', 'failed']),
+      tookMs: z.number(),
+      issues: z.number(),
+      checks: z.array(checkSchema).optional(),
+    }),
+  ),
+  incidents: z.array(
+    z.object({ root: z.string(), name: z.string(), members: z.array(z.string()), because: z.string() }),
+  ),
+  learningErrors: z.array(z.string()),
+  leftOut: z.array(z.object({ title: z.string(), target: z.string(), because: z.string() })),
+  superseded: z.array(supersededSchema),
+  proposals: z.array(
+    z.object({
+      taskId: z.string(),
+      title: z.string(),
+      target: z.string(),
+      risk: z.enum(risks),
+      state: z.enum(taskStates),
+      blastRadius: z.number(),
+    }),
+  ),
+});
 
 const issueSchema = z.object({
   id: z.string(),
@@ -44,6 +91,8 @@ const issueSchema = z.object({
   severity: z.enum(issueSeverities),
   title: z.string(),
   evidence: z.array(z.string()),
+  /** The figures that show it. */
+  observed: anyObject,
 });
 
 const request = createRoute({
@@ -80,32 +129,11 @@ const one = createRoute({
   method: 'get',
   path: '/v1/halo/cycles/{id}',
   tags: ['halo'],
-  summary: 'One cycle with the issues it found',
+  summary: 'One cycle with the issues it found, and the earlier proposals that it superseded',
   ...guard('halo:read'),
   request: { params: idParams },
-  responses: { 200: answer('The cycle.', cycleSchema.extend({ issues: z.array(issueSchema) })) },
-});
-
-const loop = createRoute({
-  method: 'get',
-  path: '/v1/halo',
-  tags: ['halo'],
-  summary: 'Where the loop stands',
-  ...guard('halo:read'),
   responses: {
-    200: answer(
-      'The state of the loop; null members while it does not run.',
-      z.object({
-        running: z.boolean(),
-        paused: z.boolean().nullable(),
-        pending: z.object({ cycleId: z.string(), mode: z.enum(cycleModes), since: instant }).nullable(),
-        runningCycleId: z.string().nullable(),
-        lastEndedAt: instant.nullable(),
-        startsInLastHour: z.number().nullable(),
-        cycles: z.number().nullable(),
-        temporal: temporalLinkSchema,
-      }),
-    ),
+    200: answer('The cycle.', cycleSchema.extend({ ...workSchema.shape, issues: z.array(issueSchema) })),
   },
 });
 
@@ -131,6 +159,7 @@ function cycleView(deps: ApiDeps, row: HaloCycleRow): z.infer<typeof cycleSchema
     trigger: row.trigger,
     weakPoints: row.weakPoints,
     taskIds: row.taskIds,
+    insightsUsed: row.insightsUsed,
     error: row.error,
     startedAt: row.startedAt.toISOString(),
     endedAt: row.endedAt?.toISOString() ?? null,
@@ -162,32 +191,22 @@ export function addHaloRoutes(app: Api, deps: ApiDeps): void {
     const { id } = c.req.valid('param');
     const row = await getHaloCycle(db, id);
     if (row === null) throwRefusal(refuse('NOT_FOUND', `There is no cycle ${id}.`));
-    const issues = await listHaloIssues(db, id);
-    return c.json(
-      { ...cycleView(deps, row), issues: issues.map(({ cycleId: _cycleId, ...issue }) => issue) },
-      200,
-    );
-  });
-
-  app.openapi(loop, async (c) => {
-    const state = await deps.temporal.haloState();
-    const hourAgo = deps.now() - 3_600_000;
+    const { analyses, incidents, learningErrors, leftOut } = row;
+    const [issues, proposals, superseded] = await Promise.all([
+      listHaloIssues(db, id),
+      listProposals(db, id),
+      supersededBy(db, id),
+    ]);
     return c.json(
       {
-        running: state !== null,
-        paused: state?.paused ?? null,
-        pending: state?.pending
-          ? {
-              cycleId: state.pending.cycleId,
-              mode: state.pending.mode,
-              since: new Date(state.pending.sinceMs).toISOString(),
-            }
-          : null,
-        runningCycleId: state?.runningCycleId ?? null,
-        lastEndedAt: state?.lastEndedMs ? new Date(state.lastEndedMs).toISOString() : null,
-        startsInLastHour: state?.startsMs.filter((start) => start > hourAgo).length ?? null,
-        cycles: state?.cycles ?? null,
-        temporal: loopLink,
+        ...cycleView(deps, row),
+        analyses,
+        incidents,
+        learningErrors,
+        leftOut,
+        proposals,
+        superseded,
+        issues: issues.map(({ cycleId: _cycleId, ...issue }) => issue),
       },
       200,
     );

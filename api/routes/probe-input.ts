@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi';
+import { dependenciesInput } from '../probe-dependencies.ts';
 import { line } from '../schemas.ts';
 import { httpUrl } from '../web-address.ts';
 
@@ -45,6 +46,8 @@ export const probeInput = z
     timeoutMs: z.number().int().min(100).max(60_000).default(10_000),
     intervalSeconds: z.number().int().min(5).max(86_400).optional(),
     allowPrivateNetwork: z.boolean().default(false),
+    /** Ids or names of probes whose endpoints this one's cannot do without. */
+    dependsOn: dependenciesInput.default([]),
   })
   .refine(({ method, body }) => body === undefined || method === 'POST', {
     path: ['body'],

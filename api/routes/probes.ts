@@ -1,6 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { derivedId, newId } from '../../db/ids.ts';
 import { createProbe, getProbe, listProbes, type ProbeRow, setProbeEnabled } from '../../db/probes.ts';
+import { setProbeDependencies } from '../../db/probe-dependencies.ts';
 import { probeScheduleId, probeWorkflowId } from '../../domain/names.ts';
 import { probeStates } from '../../domain/probe.ts';
 import { isPermitted, type Principal } from '../../domain/access.ts';
@@ -11,6 +12,7 @@ import type { Api, ApiDeps } from '../context.ts';
 import { nowOrLater } from '../now-or-later.ts';
 import { requireObject, requireReach } from '../object-scope.ts';
 import { cutPage, decodeCursor, idPlace, pageOf, pageQuery } from '../paging.ts';
+import { dependenciesInput, requireNoCircle, resolveProbes } from '../probe-dependencies.ts';
 import { ProblemError, throwRefusal } from '../problems.ts';
 import {
   answer,
@@ -43,6 +45,7 @@ const probeSchema = z
     allowPrivateNetwork: z.boolean(),
     enabled: z.boolean(),
     owner: z.string(),
+    dependsOn: z.array(z.string()),
     state: z.enum(probeStates),
     consecutiveFailures: z.number(),
     lastResult: z
@@ -101,6 +104,16 @@ const one = createRoute({
   ...guard('probes:read'),
   request: { params: idParams },
   responses: { 200: answer('The probe.', probeSchema) },
+});
+
+const edit = createRoute({
+  method: 'patch',
+  path: '/v1/probes/{id}',
+  tags: ['probes'],
+  summary: 'Says which other endpoints this one cannot do without, by id or name of their probes',
+  ...guard('probes:write'),
+  request: { params: idParams, body: body(z.strictObject({ dependsOn: dependenciesInput })) },
+  responses: { 200: answer('The probe as it is now.', probeSchema) },
 });
 
 const runSchema = z.object({
@@ -174,6 +187,7 @@ export function addProbeRoutes(app: Api, deps: ApiDeps): void {
     const outcome = await createProbe(db, {
       ...input,
       id,
+      dependsOn: await resolveProbes(db, principal, input.dependsOn),
       body: input.body ?? null,
       intervalSeconds: input.intervalSeconds ?? null,
       owner: principal.id,
@@ -199,6 +213,18 @@ export function addProbeRoutes(app: Api, deps: ApiDeps): void {
   app.openapi(one, async (c) => {
     const { id } = c.req.valid('param');
     return c.json(probeView(await requireProbeFor(c.get('principal'), id, 'probes:read')), 200);
+  });
+
+  app.openapi(edit, async (c) => {
+    const principal = c.get('principal');
+    const { id } = await requireProbeFor(principal, c.req.valid('param').id, 'probes:write');
+    const dependsOn = await resolveProbes(db, principal, c.req.valid('json').dependsOn);
+    await requireNoCircle(db, id, dependsOn);
+    const opKey = `probe.edit:${id}:${newId('op')}`;
+    const outcome = await setProbeDependencies(db, { id, dependsOn, actor: principal.id, opKey });
+    if (outcome.status === 'circle')
+      throwRefusal(refuse('CONFLICT', 'dependsOn: another change has just made this a circle. Look again.'));
+    return c.json(probeView(await requireProbe(id)), 200);
   });
 
   app.openapi(run, async (c) => {

@@ -4,9 +4,10 @@ import { findAuditDetail } from '../../db/audit.ts';
 import { derivedId, digest, newId } from '../../db/ids.ts';
 import { createTask, type NewTask } from '../../db/task-create.ts';
 import { unknownEvents } from '../../db/task-fold.ts';
+import { bindingOf } from '../../db/task-run.ts';
 import type { TaskRow } from '../../db/tasks.ts';
 import type { Principal } from '../../domain/access.ts';
-import { chooseAgent } from '../../domain/agent.ts';
+import { type AgentChoice, chooseAgent, explainChoice } from '../../domain/agent.ts';
 import { issueSeverities } from '../../domain/analyzers/issue.ts';
 import { typeShape } from '../../domain/events.ts';
 import { canonical } from '../../domain/json.ts';
@@ -18,8 +19,10 @@ import {
   isEnded,
   maxTimeoutMs,
   risks,
+  taskPriorities,
   taskRoles,
 } from '../../domain/task.ts';
+import { maxDependencies } from '../../domain/task-priority.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { requireSmallPayload } from '../event-input.ts';
@@ -29,6 +32,7 @@ import { throwRefusal } from '../problems.ts';
 import { answer, body, idempotencyHeader, idParams, jsonObject, line } from '../schemas.ts';
 import { type Folding, joinedBefore, joinOpenTask, type Stored } from '../task-fold.ts';
 import { taskWhole, taskWholeSchema } from '../views.ts';
+import { requirePlan } from '../task-plan.ts';
 import { requireTask } from './tasks.ts';
 
 const taskInput = z.strictObject({
@@ -50,6 +54,12 @@ const taskInput = z.strictObject({
   reversible: z.boolean().default(false),
   fingerprint: line(200).optional(),
   evidence: z.array(idParams.shape.id).max(50).optional(),
+  priority: z.enum(taskPriorities).optional(),
+  squad: idParams.shape.id.optional(),
+  dependsOn: z.array(idParams.shape.id).max(maxDependencies).optional(),
+  parentId: idParams.shape.id.optional(),
+  notBefore: z.iso.datetime({ offset: true }).optional(),
+  dueAt: z.iso.datetime({ offset: true }).optional(),
 });
 type TaskInput = z.infer<typeof taskInput>;
 
@@ -87,10 +97,15 @@ function identityOf(principal: Principal, idempotencyKey: string | undefined): I
   return { id, opKey: `task.create:${id}` };
 }
 
-async function bindAgent(deps: ApiDeps, input: TaskInput): Promise<ExecutorBinding> {
-  const agent = chooseAgent(await listCandidates(deps.database.db), input);
-  if (agent === null) return null;
-  return { agentId: agent.id, executor: agent.executor, configVersion: agent.configVersion };
+async function bindAgent(
+  deps: ApiDeps,
+  input: TaskInput,
+): Promise<{ binding: ExecutorBinding; agentChoice: AgentChoice | null }> {
+  const candidates = await listCandidates(deps.database.db);
+  return {
+    binding: bindingOf(chooseAgent(candidates, input)),
+    agentChoice: explainChoice(candidates, input),
+  };
 }
 
 async function toNewTask(
@@ -99,7 +114,8 @@ async function toNewTask(
   input: TaskInput,
   principal: Principal,
 ): Promise<NewTask> {
-  const { expiresInSeconds, fingerprint, evidence = [], ...task } = input;
+  const { expiresInSeconds, fingerprint, evidence = [], notBefore, dueAt, ...rest } = input;
+  const { priority = 'normal', squad = null, dependsOn = [], parentId = null, ...task } = rest;
   const agent =
     principal.kind === 'agent' ? await findAgentByPrincipal(deps.database.db, principal.id) : null;
   return {
@@ -111,7 +127,10 @@ async function toNewTask(
     evidence: [...new Set(evidence)],
     requestedBy: principal.id,
     expiresInMs: expiresInSeconds === undefined ? null : expiresInSeconds * 1000,
-    binding: await bindAgent(deps, input),
+    ...{ priority, squad, parentId, dependsOn: [...new Set(dependsOn)] },
+    notBefore: notBefore === undefined ? null : new Date(notBefore),
+    dueAt: dueAt === undefined ? null : new Date(dueAt),
+    ...(await bindAgent(deps, input)),
   };
 }
 
@@ -171,6 +190,7 @@ export function addTaskCreateRoute(app: Api, deps: ApiDeps): void {
     const missing = await unknownEvents(db, input.evidence ?? []);
     if (missing.length > 0)
       throwRefusal(refuse('INVALID', `evidence: there is no event ${missing.join(', ')}.`, { missing }));
+    await requirePlan(deps, principal, identity.id, input);
     const { id, isNew, folded, differs } = await store(input, principal, identity);
     const task = await requireTask(deps, id);
     const { started, runId } = await startRun(deps, task);

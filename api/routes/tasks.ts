@@ -1,6 +1,15 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { type ApprovalRow, getApproval } from '../../db/approvals.ts';
-import { getTask, listTaskAttempts, listTaskLogs, listTasks, type TaskRow } from '../../db/tasks.ts';
+import {
+  childProgress,
+  getTask,
+  listTaskAttempts,
+  listTaskLogs,
+  listTasks,
+  listTasksBy,
+  type TaskRow,
+} from '../../db/tasks.ts';
+import { agentStates } from '../../domain/agent.ts';
 import { approvalKinds, approvalStates } from '../../domain/approval.ts';
 import type { Permission, Principal } from '../../domain/access.ts';
 import { refuse } from '../../domain/refusal.ts';
@@ -9,7 +18,7 @@ import { taskOrigins, taskStates } from '../../domain/task.ts';
 import { guard } from '../auth.ts';
 import type { Api, ApiDeps } from '../context.ts';
 import { requireObject } from '../object-scope.ts';
-import { cutPage, decodeCursor, idPlace, pageOf, pageQuery, timePlace } from '../paging.ts';
+import { cutPage, decodeCursor, idPlace, orderedPlace, pageOf, pageQuery, timePlace } from '../paging.ts';
 import { throwRefusal } from '../problems.ts';
 import { answer, idParams, instant, queryText } from '../schemas.ts';
 import { attemptSchema, attemptView, taskSchema, taskView, taskWhole, taskWholeSchema } from '../views.ts';
@@ -43,7 +52,7 @@ const list = createRoute({
   method: 'get',
   path: '/v1/tasks',
   tags: ['tasks'],
-  summary: 'Tasks, newest first',
+  summary: 'Tasks, newest first, or by priority score or due date',
   ...guard('tasks:read'),
   request: {
     query: z.strictObject({
@@ -51,6 +60,9 @@ const list = createRoute({
       state: z.enum(taskStates).optional(),
       origin: z.enum(taskOrigins).optional(),
       target: queryText(200).optional(),
+      squad: queryText(100).optional(),
+      parentId: queryText(100).optional(),
+      order: z.enum(['newest', 'priority', 'due']).default('newest'),
     }),
   },
   responses: { 200: answer('One page of tasks.', pageOf(taskSchema)) },
@@ -70,6 +82,29 @@ const one = createRoute({
         task: taskWholeSchema,
         approval: approvalBrief.nullable(),
         attempts: z.array(attemptSchema),
+        children: z.object({
+          total: z.number(),
+          ended: z.number(),
+          done: z.number(),
+          share: z.number().nullable(),
+        }),
+        choice: z
+          .object({
+            because: z.string(),
+            standings: z.array(
+              z.object({
+                agentId: z.string(),
+                name: z.string(),
+                state: z.enum(agentStates),
+                inSquad: z.boolean(),
+                running: z.number(),
+                maxConcurrency: z.number(),
+                path: z.number(),
+                score: z.number(),
+              }),
+            ),
+          })
+          .nullable(),
       }),
     ),
   },
@@ -120,7 +155,15 @@ export function addTaskRoutes(app: Api, deps: ApiDeps): void {
   const { db } = deps.database;
 
   app.openapi(list, async (c) => {
-    const { limit, cursor, ...filter } = c.req.valid('query');
+    const { limit, cursor, order, ...filter } = c.req.valid('query');
+    if (order !== 'newest') {
+      const start = decodeCursor(cursor, orderedPlace) ?? { atMs: Date.now() };
+      const readable = { ...filter, scopes: scopesOf(c.get('principal'), 'tasks:read') };
+      const ranked = await listTasksBy(db, order, readable, start, limit + 1);
+      const cut = cutPage(ranked, limit, ({ row, rank }) => ({ atMs: start.atMs, rank, id: row.id }));
+      const items = cut.rows.map(({ row }) => taskView(deps, row));
+      return c.json({ items, nextCursor: cut.nextCursor }, 200);
+    }
     const place = decodeCursor(cursor, timePlace);
     const before = place === null ? null : { createdAt: place.at, id: place.id };
     const scopes = scopesOf(c.get('principal'), 'tasks:read');
@@ -131,15 +174,18 @@ export function addTaskRoutes(app: Api, deps: ApiDeps): void {
 
   app.openapi(one, async (c) => {
     const task = await requireTaskFor(deps, c.get('principal'), c.req.valid('param').id, 'tasks:read');
-    const [approval, attempts] = await Promise.all([
+    const [approval, attempts, children] = await Promise.all([
       getApproval(db, task.approvalId),
       listTaskAttempts(db, task.id),
+      childProgress(db, task.id),
     ]);
     return c.json(
       {
         task: taskWhole(deps, task),
         approval: approval === null ? null : briefly(approval),
         attempts: attempts.map(attemptView),
+        children,
+        choice: task.agentChoice,
       },
       200,
     );

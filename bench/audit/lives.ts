@@ -34,6 +34,7 @@ export async function castOf({ admin, operator }: Stage): Promise<Cast> {
   const { body } = await admin.post<{ agent: { id: string; configVersion: number } }>('/v1/agents', {
     ...{ name: 'bench-audit', role: 'Custom', capabilities: [type], executor: 'temporal' },
     config: { taskQueue: 'bench-audit' },
+    maxConcurrency: 1000,
   });
   const { id: agentId, configVersion } = body.agent;
   const binding = { agentId, executor: 'temporal', configVersion } as const;

@@ -25,6 +25,7 @@ export async function registerAgent(stage: Stage, taskQueue: string): Promise<vo
     capabilities: [taskType],
     executor: 'temporal',
     config: { taskQueue },
+    maxConcurrency: 1000,
   });
 }
 

@@ -2,7 +2,8 @@ import type { CommandDef } from 'citty';
 import { executors, taskRoles } from '../../domain/task.ts';
 import { command } from '../command.ts';
 import { hintMore, instant, marked, pageArgs } from '../format.ts';
-import { readList, readObject } from '../input.ts';
+import { readList, readNumber, readObject } from '../input.ts';
+import { pathId } from '../ids.ts';
 import { facts, type Output, table } from '../output.ts';
 import { bodyOf, show } from '../session.ts';
 import { switchCommands } from '../switch-commands.ts';
@@ -52,14 +53,16 @@ const registerCommand = command({
       valueHint: 'JSON|@FILE|-',
       description: 'temporal: {"taskQueue"}, http: {"url"}, command: {"command": [...]}',
     },
+    'max-concurrency': { type: 'string', valueHint: 'N', description: 'Tasks it runs at once' },
   },
-  run: async (session, { name, role, capabilities, executor, config }) => {
+  run: async (session, { name, role, capabilities, executor, config, ...args }) => {
     const reply = await session.api.post('/v1/agents', {
       name,
       role,
       capabilities: readList(capabilities),
       executor,
       config: await readObject('config', config),
+      maxConcurrency: readNumber('max-concurrency', args['max-concurrency']),
     });
     const made = bodyOf<{ agent: Agent; key: string; signingSecret: string | null }>(reply);
     show(session, reply, () => [
@@ -74,12 +77,28 @@ const registerCommand = command({
   },
 });
 
+const limitCommand = command({
+  name: 'limit',
+  about: 'Set how many tasks an agent runs at once; more wait for a place',
+  args: {
+    id: { type: 'positional', required: true, description: 'Agent' },
+    max: { type: 'positional', required: true, description: 'How many, 1 to 1000' },
+  },
+  run: async (session, { id, max }) => {
+    const path = `/v1/agents/${pathId(id)}/limit`;
+    const reply = await session.api.put(path, { maxConcurrency: readNumber('max', max) });
+    show(session, reply, () => describeAgent(session.out, bodyOf<Agent>(reply)));
+    return 'ok';
+  },
+});
+
 function describeAgent(out: Output, agent: Agent): string[] {
   return facts(out, [
     ['agent', agent.id],
     ['name', agent.name],
     ['role', agent.role],
     ['executor', `${agent.executor}, configuration ${agent.configVersion}`],
+    ['at once', String(agent.maxConcurrency)],
     ['state', agent.state],
   ]);
 }
@@ -87,6 +106,7 @@ function describeAgent(out: Output, agent: Agent): string[] {
 export const agentCommands: Record<string, CommandDef> = {
   list: listCommand,
   register: registerCommand,
+  limit: limitCommand,
   ...switchCommands({
     ...{ path: '/v1/agents', word: { id: { type: 'positional', required: true, description: 'Agent' } } },
     about: { enable: 'Let an agent take tasks again', disable: 'Give an agent no more tasks' },

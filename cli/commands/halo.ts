@@ -7,7 +7,10 @@ import { hintMore, instant, linkLine, marked, pageArgs } from '../format.ts';
 import { readNumber } from '../input.ts';
 import { facts, table } from '../output.ts';
 import { bodyOf, show } from '../session.ts';
-import type { Cycle, HaloState, Link, Page } from '../views.ts';
+import type { Cycle, HaloState } from '../halo-views.ts';
+import type { Link, Page } from '../views.ts';
+import { analyzersCommand } from './halo-analyzers.ts';
+import { repairsCommand } from './halo-repairs.ts';
 
 const runCommand = command({
   name: 'run',
@@ -42,6 +45,23 @@ const runCommand = command({
   },
 });
 
+function describeNext({ cycleId, mode, startsAt, because }: NonNullable<HaloState['pending']>): string {
+  const when = startsAt === null ? '' : ` at ${instant(startsAt)} at the earliest`;
+  return `${cycleId} (${mode})${when}: ${because}`;
+}
+
+function counted(triggers: Record<string, number>): string {
+  return Object.entries(triggers)
+    .map(([name, times]) => `${name} ${times}`)
+    .join(', ');
+}
+
+function describeSchedule({ limits, lastTickAt }: HaloState): string {
+  if (limits.intervalMs === 0) return 'off';
+  const last = lastTickAt === null ? 'not yet' : `last ${instant(lastTickAt)}`;
+  return `every ${limits.intervalMs / 1000} s, ${last}`;
+}
+
 const statusCommand = command({
   name: 'status',
   about: 'Where the loop stands',
@@ -56,10 +76,17 @@ const statusCommand = command({
           state.running ? (state.paused ? 'paused' : 'running') : 'not started; the first request starts it',
         ],
         ['running cycle', state.runningCycleId],
-        ['next cycle', state.pending?.cycleId],
+        ['next cycle', state.pending === null ? null : describeNext(state.pending)],
+        ['asked for by', state.pending === null ? null : counted(state.pending.triggers)],
         ['last ended', state.lastEndedAt === null ? null : instant(state.lastEndedAt)],
         ['starts in the last hour', state.startsInLastHour],
+        ['budget left', `${state.budgetLeft} of ${state.limits.cyclesPerHour} this hour`],
         ['cycles', state.cycles],
+        ['schedule', describeSchedule(state)],
+        ...state.counters.map(({ name, count, threshold }): [string, string] => [
+          name,
+          threshold === 0 ? 'not counted' : `${count} of ${threshold}`,
+        ]),
       ]),
       linkLine(session.out, state.temporal),
     ]);
@@ -106,4 +133,6 @@ export const haloCommands: Record<string, CommandDef> = {
   pause: switchCommand('pause', 'No cycle starts until a resume'),
   resume: switchCommand('resume', 'Cycles start again'),
   cycles: cyclesCommand,
+  analyzers: analyzersCommand,
+  repairs: repairsCommand,
 };

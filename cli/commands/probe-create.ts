@@ -1,5 +1,5 @@
 import { command } from '../command.ts';
-import { readNumber, readObject } from '../input.ts';
+import { readList, readNumber, readObject } from '../input.ts';
 import { usage } from '../problem.ts';
 import { describeProbe } from '../probe.ts';
 import { bodyOf, show } from '../session.ts';
@@ -21,6 +21,11 @@ export const createCommand = command({
     'max-latency-ms': { type: 'string', valueHint: 'N', description: 'Slower than this is a failure' },
     'body-includes': { type: 'string', valueHint: 'TEXT', description: 'The answer has to have this text' },
     'timeout-ms': { type: 'string', valueHint: 'N', description: 'Time the endpoint has' },
+    'depends-on': {
+      type: 'string',
+      valueHint: 'PROBE,PROBE',
+      description: 'Ids or names of probes whose endpoints it cannot do without',
+    },
     'allow-private-network': { type: 'boolean', description: 'It may reach private addresses (admins only)' },
     more: {
       type: 'string',
@@ -42,6 +47,7 @@ export const createCommand = command({
       },
       timeoutMs: readNumber('timeout-ms', args['timeout-ms']),
       allowPrivateNetwork: args['allow-private-network'],
+      dependsOn: args['depends-on'] === undefined ? undefined : readList(args['depends-on']),
       ...more,
     });
     const probe = bodyOf<Probe>(reply);

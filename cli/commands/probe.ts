@@ -4,8 +4,9 @@ import { command } from '../command.ts';
 import { visible } from '../escape.ts';
 import { hintMore, linkLine, marked, pageArgs } from '../format.ts';
 import { pathId } from '../ids.ts';
+import { readList } from '../input.ts';
 import { type Output, table } from '../output.ts';
-import { describeProbe, everyOf } from '../probe.ts';
+import { describeLast, describeProbe, everyOf } from '../probe.ts';
 import { bodyOf, show } from '../session.ts';
 import { switchCommands } from '../switch-commands.ts';
 import type { Page, Probe, ProbeRun } from '../views.ts';
@@ -32,6 +33,39 @@ const listCommand = command({
     ]);
     show(session, reply, () => (rows.length === 0 ? ['No probes.'] : table(session.out, heads, rows)));
     hintMore(session, page);
+    return 'ok';
+  },
+});
+
+const showCommand = command({
+  name: 'show',
+  about: 'One probe: its request, its newest result, and what it depends on',
+  args: { id },
+  run: async (session, args) => {
+    const reply = await session.api.get(`/v1/probes/${pathId(args.id)}`);
+    const probe = bodyOf<Probe>(reply);
+    show(session, reply, () => [...describeProbe(session.out, probe), ...describeLast(session.out, probe)]);
+    return 'ok';
+  },
+});
+
+const editCommand = command({
+  name: 'edit',
+  about: 'Say which other endpoints the endpoint of a probe cannot do without',
+  args: {
+    id,
+    'depends-on': {
+      type: 'string',
+      required: true,
+      valueHint: 'PROBE,PROBE|none',
+      description: 'Ids or names of their probes, in place of those before; none takes all away',
+    },
+  },
+  run: async (session, args) => {
+    const wanted = args['depends-on'];
+    const dependsOn = wanted === 'none' ? [] : readList(wanted);
+    const reply = await session.api.patch(`/v1/probes/${pathId(args.id)}`, { dependsOn });
+    show(session, reply, () => describeProbe(session.out, bodyOf<Probe>(reply)));
     return 'ok';
   },
 });
@@ -63,6 +97,8 @@ function describeRun(out: Output, ran: ProbeRun): string[] {
 export const probeCommands: Record<string, CommandDef> = {
   list: listCommand,
   create: createCommand,
+  show: showCommand,
+  edit: editCommand,
   run: runCommand,
   ...switchCommands({
     ...{ path: '/v1/probes', word: { id } },

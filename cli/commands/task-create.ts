@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { issueSeverities } from '../../domain/analyzers/issue.ts';
-import { dispatchModes, risks, taskRoles } from '../../domain/task.ts';
+import { dispatchModes, risks, taskPriorities, taskRoles } from '../../domain/task.ts';
 import { command } from '../command.ts';
-import { readNumber, readObject } from '../input.ts';
+import { readList, readNumber, readObject } from '../input.ts';
 import { bodyOf, show } from '../session.ts';
 import { describeTask } from '../task-action.ts';
 import type { TaskWhole } from '../views.ts';
@@ -40,6 +40,12 @@ export const createCommand = command({
     'timeout-ms': { type: 'string', valueHint: 'N', description: 'Time the agent has' },
     'expires-in-seconds': { type: 'string', valueHint: 'N', description: 'Time people have' },
     reversible: { type: 'boolean', description: 'It can be undone' },
+    priority: { type: 'enum', options: [...taskPriorities], description: 'Its place among others' },
+    squad: { type: 'string', valueHint: 'NAME', description: 'Whose members are preferred' },
+    'depends-on': { type: 'string', valueHint: 'ID,ID', description: 'Tasks that must have succeeded' },
+    parent: { type: 'string', valueHint: 'ID', description: 'The task it is a part of' },
+    'not-before': { type: 'string', valueHint: 'TIME', description: 'Begins no earlier, ISO 8601' },
+    due: { type: 'string', valueHint: 'TIME', description: 'When it should be done, ISO 8601' },
     'idempotency-key': { type: 'string', valueHint: 'KEY', description: 'The same key makes the same task' },
   },
   run: async (session, args) => {
@@ -55,6 +61,12 @@ export const createCommand = command({
       timeoutMs: readNumber('timeout-ms', args['timeout-ms']),
       expiresInSeconds: readNumber('expires-in-seconds', args['expires-in-seconds']),
       reversible: args.reversible,
+      priority: args.priority,
+      squad: args.squad,
+      dependsOn: args['depends-on'] === undefined ? undefined : readList(args['depends-on']),
+      parentId: args.parent,
+      notBefore: args['not-before'],
+      dueAt: args.due,
     };
     const key = args['idempotency-key'] ?? randomUUID();
     const reply = await session.api.post('/v1/tasks', input, { 'idempotency-key': key });

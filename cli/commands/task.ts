@@ -28,12 +28,19 @@ const showCommand = command({
   },
 });
 
-function describeWhole(session: Session, { task, approval, attempts }: TaskShown): string[] {
+function describeWhole(
+  session: Session,
+  { task, approval, attempts, children, choice }: TaskShown,
+): string[] {
   const { out } = session;
   const decided = approval?.decidedBy ? ` by ${approval.decidedBy}` : '';
   return [
     ...describeTask(session, task),
     ...(approval === null ? [] : [`approval ${visible(`${approval.id} is ${approval.state}${decided}`)}`]),
+    ...(choice === null ? [] : [visible(`agent chosen: ${choice.because}`)]),
+    ...(children.total === 0
+      ? []
+      : [`parts: ${children.done} of ${children.total} done, ${Math.round((children.share ?? 0) * 100)}%`]),
     ...attempts.map((each) =>
       visible(
         `attempt ${each.attempt}: ${each.state}, ${each.executor} of ${each.agentId}, ${instant(each.startedAt)}`,
@@ -49,19 +56,30 @@ function describeWhole(session: Session, { task, approval, attempts }: TaskShown
 
 const listCommand = command({
   name: 'list',
-  about: 'Tasks, newest first',
+  about: 'Tasks, newest first, or by priority score or due date',
   args: {
     state: { type: 'enum', options: [...taskStates], description: 'Only this state' },
     origin: { type: 'enum', options: [...taskOrigins], description: 'Only from here' },
     target: { type: 'string', valueHint: 'TARGET', description: 'Only for this target' },
+    squad: { type: 'string', valueHint: 'NAME', description: 'Only of this squad' },
+    parent: { type: 'string', valueHint: 'ID', description: 'Only parts of this task' },
+    order: { type: 'enum', options: ['newest', 'priority', 'due'], description: 'What comes first' },
     ...pageArgs,
   },
-  run: async (session, { state, origin, target, limit, cursor }) => {
-    const reply = await session.api.get('/v1/tasks', { state, origin, target, limit, cursor });
+  run: async (session, { parent: parentId, ...query }) => {
+    const { state, origin, target, squad, order, limit, cursor } = query;
+    const asked = { state, origin, target, squad, parentId, order, limit, cursor };
+    const reply = await session.api.get('/v1/tasks', asked);
     const page = bodyOf<Page<Task>>(reply);
-    const heads = ['ID', 'STATE', 'RISK', 'TITLE', 'TARGET', 'AGENT', 'CREATED'];
+    const heads = ['ID', 'STATE', 'RISK', 'PRIORITY', 'TITLE', 'TARGET', 'AGENT', 'CREATED'];
     const rows = page.items.map((task) => [
-      ...[task.id, marked(task.state), marked(task.risk), task.title, task.target, task.agentId ?? '-'],
+      ...[
+        task.id,
+        marked(task.state),
+        marked(task.risk),
+        `${task.priority} ${Number(task.score.toFixed(1))}`,
+      ],
+      ...[task.title, task.target, task.agentId ?? '-'],
       instant(task.createdAt),
     ]);
     show(session, reply, () => (rows.length === 0 ? ['No tasks.'] : table(session.out, heads, rows)));

@@ -1,7 +1,8 @@
 import { boolean, index, integer, jsonb, pgTable, text } from 'drizzle-orm/pg-core';
-import { agentStates, type ExecutorConfig } from '../../domain/agent.ts';
-import { analyzers, issueSeverities } from '../../domain/analyzers/issue.ts';
-import { cycleModes, cycleStates, type LeftOut, type WeakPoint } from '../../domain/halo.ts';
+import { agentStates, defaultMaxConcurrency, type ExecutorConfig } from '../../domain/agent.ts';
+import { analyzers, issueSeverities, type WeakPoint } from '../../domain/analyzers/issue.ts';
+import { type Analysis, cycleModes, cycleStates } from '../../domain/halo.ts';
+import type { IncidentSummary, LeftOut } from '../../domain/plan.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { probeStates, type ProbeAssertions } from '../../domain/probe.ts';
 import { executors, taskRoles } from '../../domain/task.ts';
@@ -25,6 +26,8 @@ export const agents = pgTable('agents', {
   owner: text('owner')
     .notNull()
     .references(() => principals.id),
+  /** How many tasks it runs at once; more wait for a place. */
+  maxConcurrency: integer('max_concurrency').notNull().default(defaultMaxConcurrency),
   lastSeenAt: instant('last_seen_at'),
   createdAt: instant('created_at').notNull().defaultNow(),
   updatedAt: instant('updated_at').notNull().defaultNow(),
@@ -54,6 +57,8 @@ export const probes = pgTable('probes', {
   owner: text('owner')
     .notNull()
     .references(() => principals.id),
+  /** Ids of probes whose endpoints this one's cannot do without. */
+  dependsOn: jsonb('depends_on').$type<string[]>().notNull().default([]),
   state: text('state', { enum: probeStates }).notNull(),
   consecutiveFailures: integer('consecutive_failures').notNull().default(0),
   lastResult: jsonb('last_result').$type<ProbeResult>(),
@@ -73,6 +78,14 @@ export const haloCycles = pgTable(
       .notNull()
       .default([]),
     taskIds: jsonb('task_ids').$type<string[]>().notNull().default([]),
+    /** What each analyzer did. */
+    analyses: jsonb('analyses').$type<Analysis[]>().notNull().default([]),
+    /** Weak points with one cause, by target. */
+    incidents: jsonb('incidents').$type<IncidentSummary[]>().notNull().default([]),
+    /** Ids of the insights that changed what this cycle did (LEDGER 5.6, D9). */
+    insightsUsed: jsonb('insights_used').$type<string[]>().notNull().default([]),
+    /** What the learning steps said that could not be done. */
+    learningErrors: jsonb('learning_errors').$type<string[]>().notNull().default([]),
     /** Proposals that a kill switch did not allow. */
     leftOut: jsonb('left_out').$type<LeftOut[]>().notNull().default([]),
     error: text('error'),
@@ -98,6 +111,8 @@ export const haloIssues = pgTable(
     severity: text('severity', { enum: issueSeverities }).notNull(),
     title: text('title').notNull(),
     evidence: jsonb('evidence').$type<string[]>().notNull(),
+    /** The figures that show it. */
+    observed: jsonb('observed').$type<JsonObject>().notNull().default({}),
   },
   (table) => [index('halo_issues_by_cycle').on(table.cycleId)],
 );

@@ -17,6 +17,7 @@ import {
   type Handover,
   type Vote,
 } from '../../domain/approval-record.ts';
+import type { AgentChoice } from '../../domain/agent.ts';
 import { issueSeverities } from '../../domain/analyzers/issue.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import type { PolicyRule } from '../../domain/policy.ts';
@@ -26,9 +27,11 @@ import {
   executors,
   risks,
   taskOrigins,
+  taskPriorities,
   taskRoles,
   taskStates,
 } from '../../domain/task.ts';
+import { waitKinds } from '../../domain/task-wait.ts';
 import type { RewindTo } from '../../domain/subscription-request.ts';
 import { principals } from './access.ts';
 import { instant } from './columns.ts';
@@ -65,6 +68,18 @@ export const tasks = pgTable(
     /** What a person who rejected it said should be different. */
     guidance: text('guidance'),
     agentId: text('agent_id'),
+    squad: text('squad'),
+    priority: text('priority', { enum: taskPriorities }).notNull().default('normal'),
+    /** Tasks that must have succeeded first. */
+    dependsOn: jsonb('depends_on').$type<string[]>().notNull().default([]),
+    parentId: text('parent_id'),
+    notBefore: instant('not_before'),
+    dueAt: instant('due_at'),
+    /** How many things it touches beside its target, by what is known of dependencies. */
+    blastRadius: integer('blast_radius').notNull().default(0),
+    /** The cycle that found a better proposal, and why; its run withdraws it. */
+    supersededBy: text('superseded_by'),
+    supersededBecause: text('superseded_because'),
     dispatchMode: text('dispatch_mode', { enum: dispatchModes }).notNull(),
     timeoutMs: integer('timeout_ms').notNull(),
     /** 1 for the first workflow run; each retry is a run of its own. */
@@ -86,6 +101,14 @@ export const tasks = pgTable(
     parkedAt: instant('parked_at'),
     parkedBecause: text('parked_because'),
     releasedAt: instant('released_at'),
+    /** What an approved task waits for before it begins by itself, and when its run was last told to ask again. */
+    waitsSince: instant('waits_since'),
+    waitsOn: text('waits_on', { enum: waitKinds }),
+    waitsFor: text('waits_for'),
+    wokenAt: instant('woken_at'),
+    wakes: integer('wakes').notNull().default(0),
+    /** Why this agent: the figures of those who could have taken it, when it was chosen. */
+    agentChoice: jsonb('agent_choice').$type<AgentChoice>(),
     createdAt: instant('created_at').notNull().defaultNow(),
     updatedAt: instant('updated_at').notNull().defaultNow(),
     endedAt: instant('ended_at'),
@@ -107,6 +130,18 @@ export const tasks = pgTable(
     index('tasks_released')
       .on(table.releasedAt)
       .where(sql`released_at is not null and state = 'pending'`),
+    index('tasks_waiting')
+      .on(table.agentId, table.waitsSince)
+      .where(sql`waits_since is not null and state = 'pending'`),
+    index('tasks_running')
+      .on(table.agentId)
+      .where(sql`state = 'running'`),
+    index('tasks_of_parent')
+      .on(table.parentId)
+      .where(sql`parent_id is not null`),
+    index('tasks_of_squad')
+      .on(table.squad)
+      .where(sql`squad is not null`),
   ],
 );
 

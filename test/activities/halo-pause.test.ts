@@ -6,7 +6,7 @@ import {
   storeDecisionRequest,
 } from '../../db/decision-requests.ts';
 import { newId } from '../../db/ids.ts';
-import { defaultHaloLimits } from '../../domain/halo.ts';
+import { defaultHaloLimits } from '../../domain/halo-loop.ts';
 import { haloWorkflowId } from '../../domain/names.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
 

@@ -1,15 +1,18 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createHaloActivities } from '../../activities/halo.ts';
-import { getHaloCycle } from '../../db/halo.ts';
+import { getHaloCycle, listProposals } from '../../db/halo.ts';
 import { newId } from '../../db/ids.ts';
 import { createProbe, getProbe, recordProbeResult } from '../../db/probes.ts';
 import { cancelTask } from '../../db/task-end.ts';
 import { getAgent } from '../../db/agents.ts';
-import { detectWeakPoints, defaultHaloLimits, planTasks, type Proposal } from '../../domain/halo.ts';
+import { detectWeakPoints } from '../../domain/halo.ts';
+import { defaultHaloLimits } from '../../domain/halo-loop.ts';
+import { planTasks, type Proposal } from '../../domain/plan.ts';
 import { judgeProbe } from '../../domain/probe.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
 import { anAgent } from '../support/factories.ts';
 import { anIssue } from '../support/halo-record.ts';
+import { aRepair } from '../support/repairs.ts';
 import { freshTask } from '../db/flow.ts';
 
 let database: TestDatabase;
@@ -132,6 +135,25 @@ describe('proposals', () => {
     expect(
       await halo().proposeTasks({ cycleId: await aCycle(), proposals: [aProposal(target)] }),
     ).toHaveLength(1);
+  });
+
+  test('for a target whose repair is being watched wait and are said on the cycle, unless a person asks', async () => {
+    const agent = await anAgent(database, people);
+    const probe = newId('prb');
+    await aRepair(database, people, agent, { target: `probe:${probe}`, type: 'repair.api.endpoint' });
+    const automatic = await aCycle();
+    const unripe = [{ title: 'Repair x', target: 'probe:x', because: 'too fresh' }];
+    const proposals = [aProposal(probe)];
+    expect(await halo().proposeTasks({ cycleId: automatic, proposals, unripe })).toEqual([]);
+    expect((await getHaloCycle(database.db, automatic))?.leftOut).toMatchObject([
+      { target: 'probe:x', because: 'too fresh' },
+      { target: `probe:${probe}`, because: expect.stringContaining('being watched') },
+    ]);
+    const cycleId = await aCycle();
+    const made = await halo().proposeTasks({ cycleId, proposals, isAsked: true });
+    expect(await listProposals(database.db, cycleId)).toMatchObject([
+      { taskId: made[0]?.id, blastRadius: 0 },
+    ]);
   });
 
   test('of eight cycles at once about one target make one task', async () => {

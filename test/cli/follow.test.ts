@@ -99,7 +99,10 @@ test('the log of a task is followed until the task has ended, each line once', a
 
 test('halo run --wait shows the cycle that was asked for once it has ended', async () => {
   const temporal = { workflowId: 'halo-cycle/c1', runId: null, url: 'http://ui/halo-cycle/c1' };
-  const cycle = { id: 'c1', mode: 'full', weakPoints: [], taskIds: ['tsk_1'], error: null, temporal };
+  const cycle = {
+    ...{ id: 'c1', mode: 'full', weakPoints: [], taskIds: ['tsk_1'], insightsUsed: ['ins_1'], error: null },
+    temporal,
+  };
   const states = ['analyzing', 'completed'];
   let asks = 0;
   api.on('POST /v1/halo/cycles', () => ({
@@ -113,7 +116,33 @@ test('halo run --wait shows the cycle that was asked for once it has ended', asy
   });
   const ended = await run(['halo', 'run', '--wait', '--url', api.url]);
   expect(ended.code).toBe(0);
-  for (const part of ['completed', 'tsk_1', 'http://ui/halo-cycle/c1']) expect(ended.stdout).toContain(part);
+  for (const part of ['completed', 'tsk_1', 'ins_1', 'http://ui/halo-cycle/c1'])
+    expect(ended.stdout).toContain(part);
+});
+
+test('a cycle and a task say which proposals were superseded, by whom and why', async () => {
+  const temporal = { workflowId: 'halo-cycle/c2', runId: null, url: 'http://ui/halo-cycle/c2' };
+  const because = 'its target is healthy again';
+  const superseded = [{ taskId, title: 'Repair', target: 'probe:shop', state: 'cancelled', because }];
+  const cycle = {
+    id: 'c2',
+    mode: 'full',
+    state: 'completed',
+    weakPoints: [],
+    taskIds: [],
+    insightsUsed: [],
+    error: null,
+    temporal,
+  };
+  api.on('GET /v1/halo/cycles/c2', () => ({ body: { ...cycle, superseded } }));
+  const shown = await run(['halo', 'cycles', 'c2', '--url', api.url]);
+  expect(shown.stdout).toContain(`superseded  ${taskId}  cancelled  ${because}`);
+  const gone = { state: 'cancelled', supersededBy: 'c2', supersededBecause: because };
+  const children = { total: 0, done: 0, ended: 0, share: null };
+  const whole = { task: task(gone), approval: null, attempts: [], children, choice: null };
+  api.on(`GET /v1/tasks/${taskId}`, () => ({ body: whole }));
+  const told = await run(['task', 'show', taskId, '--url', api.url]);
+  expect(told.stdout).toContain(`by c2: ${because}`);
 });
 
 test('a task is proposed with a key, so that a repetition makes no second one', async () => {

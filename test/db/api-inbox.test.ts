@@ -233,6 +233,12 @@ describe('an item of the inbox', () => {
       await ended(state, 'p-one');
     await ended('running', 'p-one', { outcome_unknown: true, ended_at: null });
     await ended('failed', 'p-two', { ended_at: '2026-02-01T10:00:00Z' });
+    await database.root`
+      insert into repairs (task_id, action, target, target_class, trouble_since, repaired_at, state, verdict)
+      select id, type, target, target, created_at, ended_at, 'judged',
+             case when target = 'p-two' or state = 'failed' then 'worse'
+                  when state = 'success' then 'recovered-by-action' else 'recovered-anyway' end
+      from tasks where type = 'repair.past' and ended_at is not null`;
     const other = await aTask(database, people, { target: 'p-one', type: 'repair.past.other' });
     await database.root`update tasks set state = 'success', ended_at = now() where id = ${other.id}`;
     for (const target of ['p-one', 'p-two', 'p-new'])
@@ -242,6 +248,10 @@ describe('an item of the inbox', () => {
     const anywhere = {
       ...{ succeeded: 2, failed: 2, unknown: 1, rejected: 1, lastRunAt: '2026-02-01T10:00:00.000Z' },
     };
+    const verdicts = (helped: number, didNotHelp: number) => ({
+      here: { helped, didNotHelp },
+      anywhere: { helped: 2, didNotHelp: 2 },
+    });
     const never = { succeeded: 0, failed: 0, unknown: 0, rejected: 0, lastRunAt: null };
     expect(body.items.map((item: Untyped) => [item.touches.target, item.pastResults])).toEqual([
       [
@@ -249,10 +259,18 @@ describe('an item of the inbox', () => {
         {
           here: { succeeded: 2, failed: 1, unknown: 1, rejected: 1, lastRunAt: '2026-01-05T10:00:00.000Z' },
           anywhere,
+          verdicts: verdicts(2, 1),
         },
       ],
-      ['p-two', { here: { ...never, failed: 1, lastRunAt: '2026-02-01T10:00:00.000Z' }, anywhere }],
-      ['p-new', { here: never, anywhere }],
+      [
+        'p-two',
+        {
+          here: { ...never, failed: 1, lastRunAt: '2026-02-01T10:00:00.000Z' },
+          anywhere,
+          verdicts: verdicts(0, 1),
+        },
+      ],
+      ['p-new', { here: never, anywhere, verdicts: verdicts(0, 0) }],
     ]);
   });
 

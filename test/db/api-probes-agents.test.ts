@@ -2,9 +2,11 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ProblemError } from '../../api/problems.ts';
 import { agentSecret } from '../../db/signing-secret.ts';
 import { beginCycle, recordIssues } from '../../db/halo.ts';
-import { emptyHaloLoop } from '../../domain/halo.ts';
+import { supersede, withdrawSuperseded } from '../../db/superseded.ts';
+import { emptyHaloLoop } from '../../domain/halo-loop.ts';
 import { createTestApi, keysOf, type TestApi } from '../support/api.ts';
 import { createPeople, openTestDatabase, type People, type TestDatabase } from '../support/database.ts';
+import { aTask } from '../support/factories.ts';
 
 let database: TestDatabase;
 let people: People;
@@ -252,8 +254,29 @@ describe('halo', () => {
     });
     const { body } = await api.call('GET', `/v1/halo/cycles/${cycleId}`, { as: keys.viewer });
     expect(body).toMatchObject({ id: cycleId, state: 'planning', issues: [{ key: 'k', title: 'slow' }] });
+    expect(body.superseded).toEqual([]);
     expect(body.temporal.url).toContain(`halo-cycle%2F${cycleId}/run-1/history`);
     const list = await api.call('GET', '/v1/halo/cycles', { as: keys.viewer });
     expect(list.body.items.map((item: { id: string }) => item.id)).toContain(cycleId);
+  });
+
+  test('shows which proposals a cycle superseded, and on the task why and by which cycle', async () => {
+    const cycleId = 'cyc_superseding';
+    const workflowId = `halo-cycle/${cycleId}`;
+    await beginCycle(database.db, { cycleId, mode: 'full', trigger: {}, workflowId, runId: 'run-1' });
+    const task = await aTask(database, people, { origin: 'halo', originId: 'cyc_earlier' });
+    const because = 'its target is healthy again';
+    await supersede(database.db, { cycleId, taskId: task.id, because });
+    await withdrawSuperseded(database.db, task.id);
+    const cycle = await api.call('GET', `/v1/halo/cycles/${cycleId}`, { as: keys.viewer });
+    const { id: taskId, title, target } = task;
+    expect(cycle.body.superseded).toEqual([{ taskId, title, target, state: 'cancelled', because }]);
+    const shown = await api.call('GET', `/v1/tasks/${task.id}`, { as: keys.viewer });
+    const error = `superseded by ${cycleId}: ${because}`;
+    expect(shown.body.task).toMatchObject({
+      ...{ state: 'cancelled', supersededBy: cycleId, supersededBecause: because, error },
+    });
+    const approval = await api.call('GET', `/v1/approvals/${task.approvalId}`, { as: keys.viewer });
+    expect(approval.body).toMatchObject({ state: 'withdrawn', closedBecause: error });
   });
 });

@@ -183,7 +183,7 @@ describe('edits racing', () => {
     const cancelling = cancelTask(database.db, {
       ...{ taskId: task.id, requestId: null, actor: 'test', reason: null, opKey: newId('op') },
     });
-    await expect.poll(() => waiting('the task was cancelled')).toHaveLength(1);
+    await expect.poll(() => waiting('update "tasks" set')).toHaveLength(1);
     await holder`select pg_advisory_unlock(7)`;
     holder.release();
     await edited;

@@ -178,6 +178,10 @@ const aims: Record<string, Make> = {
   }),
   'GET /v1/probes': aProbeAim,
   'GET /v1/probes/{id}': aProbeAim,
+  'PATCH /v1/probes/{id}': async (side, role) => ({
+    ...(await aProbeAim(side, role)),
+    body: { dependsOn: [] },
+  }),
   'POST /v1/probes/{id}/run': aProbeAim,
   'POST /v1/probes/{id}/enable': aProbeAim,
   'POST /v1/probes/{id}/disable': aProbeAim,
@@ -191,6 +195,7 @@ const aims: Record<string, Make> = {
   'GET /v1/agents': anAgentAim(),
   'GET /v1/agents/{id}': anAgentAim(),
   'PATCH /v1/agents/{id}': anAgentAim({ config: { taskQueue: 'other' }, expectedVersion: 1 }),
+  'PUT /v1/agents/{id}/limit': anAgentAim({ maxConcurrency: 3 }),
   'POST /v1/agents/{id}/beat': async (side) => ({ id: side === 'own' ? ownAgent : strangerAgent }),
   'POST /v1/agents/{id}/enable': anAgentAim(),
   'POST /v1/agents/{id}/disable': anAgentAim(),
@@ -218,7 +223,9 @@ async function ask(name: string, as: string | undefined, aim: Aim, where = api) 
       .replace('{id}', aim.id === '' ? 'unknown_id' : aim.id)
       .replace('{cluster}', 'events')
       .replace('{key}', 'unknown-key')
-      .replace('{name}', 'founder') + (aim.query ?? '');
+      .replace('{name}', 'founder')
+      .replace('{entity}', 'agent:agt_unknown')
+      .replace('{action}/{class}', 'repair.unknown/probe') + (aim.query ?? '');
   return where.call(method, path, {
     ...(as === undefined ? {} : { as }),
     ...(method === 'GET' ? {} : { body: aim.body ?? {} }),

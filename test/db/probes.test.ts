@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { endpointSnapshots } from '../../db/endpoint-series.ts';
 import { getEvent } from '../../db/events.ts';
 import { newId } from '../../db/ids.ts';
 import {
   createProbe,
-  endpointSnapshots,
   getProbe,
   listProbes,
   type NewProbe,
@@ -112,7 +112,7 @@ describe('results', () => {
 
 describe('what the analyzer sees', () => {
   const snapshotOf = async (id: string) =>
-    (await endpointSnapshots(database.db)).find((endpoint) => endpoint.probeId === id);
+    (await endpointSnapshots(database.db)).endpoints.find((endpoint) => endpoint.probeId === id);
 
   test('a probe that never ran has no result and no evidence', async () => {
     const probe = await aProbe();

@@ -53,6 +53,7 @@ describe('a proposal', () => {
       payload: input.payload,
       target: input.target,
       reversible: 'no',
+      blastRadius: 0,
     });
     expect(await eventsOf(database.root, input.id)).toEqual(['squad.task.created', 'approval.requested']);
     expect(await auditOf(database.root, input.id)).toEqual(['task.create']);

@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type AgentCandidate, agentStates, chooseAgent } from '../../domain/agent.ts';
+import {
+  type AgentCandidate,
+  agentStates,
+  chooseAgent,
+  explainChoice,
+  rankAgents,
+} from '../../domain/agent.ts';
 import { propertyRuns } from './runs.ts';
 
 function anAgent(given: Partial<AgentCandidate> = {}): AgentCandidate {
@@ -12,6 +18,10 @@ function anAgent(given: Partial<AgentCandidate> = {}): AgentCandidate {
     executor: 'command',
     configVersion: 1,
     state: 'online',
+    running: 0,
+    maxConcurrency: 2,
+    paths: {},
+    squads: {},
     ...given,
   };
 }
@@ -65,5 +75,48 @@ describe('chooseAgent', () => {
     const before = structuredClone(agents);
     expect(chooseAgent(agents, task)?.name).toBe('online');
     expect(agents).toEqual(before);
+  });
+});
+
+describe('the choice among able agents', () => {
+  const names = (agents: AgentCandidate[], squad: string | null = null): string[] =>
+    rankAgents(agents, { ...task, squad }).map(({ name }) => name);
+
+  test('the less loaded goes first, by its own limit', () => {
+    const half = anAgent({ name: 'a', running: 1, maxConcurrency: 2 });
+    expect(names([half, anAgent({ name: 'b', running: 2, maxConcurrency: 10 })])).toEqual(['b', 'a']);
+  });
+
+  test('of equally loaded ones the stronger path to this type of work', () => {
+    const worn = anAgent({ name: 'b', paths: { 'repair.api.endpoint': 0.4 } });
+    const other = anAgent({ name: 'a', paths: { 'other.type': 0.9, 'repair.api.endpoint': 0.3 } });
+    expect(names([other, worn])).toEqual(['b', 'a']);
+    expect(explainChoice([other, worn], task)).toMatchObject({
+      because: 'b: a stronger path to this type of work (0.60, not 0.50) than a',
+      standings: [
+        { name: 'b', path: 0.4 },
+        { name: 'a', path: 0.3 },
+      ],
+    });
+  });
+
+  test('members of the squad of the task go before everybody else, and only for its tasks', () => {
+    const member = anAgent({ name: 'z', state: 'busy', running: 1, squads: { shop: 'DreamOps' } });
+    expect(names([anAgent(), member], 'shop')).toEqual(['z', 'a']);
+    expect(names([anAgent(), member], 'other')).toEqual(['a', 'z']);
+    expect(names([anAgent(), member])).toEqual(['a', 'z']);
+  });
+
+  test('a role in the squad counts as a role for its tasks, and adds no 0.2', () => {
+    const guest = anAgent({ name: 'g', role: 'DreamOps', squads: { shop: 'DeployKeeper' } });
+    const own = anAgent({ name: 'o', squads: { shop: 'DreamOps' } });
+    expect(names([guest])).toEqual([]);
+    expect(names([guest, own], 'shop')).toEqual(['o', 'g']);
+    expect(rankAgents([guest, own], { ...task, squad: 'shop' }).map(({ score }) => score)).toEqual([0.2, 0]);
+  });
+
+  test('a choice of nobody has no reason, and of one says that there was no other', () => {
+    expect(explainChoice([], task)).toBeNull();
+    expect(explainChoice([anAgent()], task)?.because).toContain('the only one');
   });
 });

@@ -117,6 +117,34 @@ describe('agent-health', () => {
     expect(issues.map((issue) => issue.severity)).toEqual(isIssue ? ['high'] : []);
   });
 
+  const hour = (failures: number, results: number) => ({ atMs: 0, results, failures, latencyMs: null });
+  test.each<[string, Partial<AgentSnapshot>, string[]]>([
+    ['more than 0.3 of ten tasks failed: medium', { series: [hour(4, 10)] }, ['medium']],
+    ['exactly 0.3 is no issue', { series: [hour(3, 10)] }, []],
+    ['nine tasks are not enough', { series: [hour(9, 9)] }, []],
+    ['an agent without a process can fail too', { beats: false, series: [hour(9, 10)] }, ['medium']],
+    ['a disabled one is left alone', { state: 'disabled', series: [hour(9, 10)] }, []],
+    ['silent and failing are two issues', { state: 'offline', series: [hour(9, 10)] }, ['high', 'medium']],
+  ])('%s', (_what, given, severities) => {
+    const issues = analyzeAgents([anAgent(given)]);
+    expect(issues.map(({ severity }) => severity)).toEqual(severities);
+    expect(new Set(issues.map(({ key }) => key)).size).toBe(issues.length);
+  });
+
+  test('a failing agent is told with its figures and evidence, none of which a repair is bound to', () => {
+    expect(analyzeAgents([anAgent({ series: [hour(8, 20)], evidence: ['evt_1'] })])).toMatchObject([
+      {
+        ...{
+          key: 'agt_1:failing',
+          title: '8 of its newest 20 tasks failed',
+          evidence: ['evt_1'],
+          sinceMs: 0,
+        },
+        ...{ observed: { failed: 8, ended: 20 }, subject: { agentId: 'agt_1', name: 'keeper' } },
+      },
+    ]);
+  });
+
   test('the minutes of silence are told, and are not part of what a repair is told', () => {
     const [issue] = analyzeAgents([anAgent({ silentForMs: 7.9 * 60_000 })]);
     expect(issue?.title).toBe('no sign of life for 7 minutes');

@@ -32,8 +32,10 @@ describe('what is left out has a default', () => {
       DREAMNET_TEMPORAL_UI_URL: 'http://127.0.0.1:8233',
       DREAMNET_RAW_SIGNALS: 'refuse',
       DREAMNET_HALO_COOLDOWN_MS: 60_000,
+      ...{ DREAMNET_HALO_INTERVAL_MS: 300_000, DREAMNET_HALO_REQUESTS: 150, DREAMNET_HALO_ERRORS: 25 },
       DREAMNET_HALO_ERROR_WINDOW_MS: 30_000,
       DREAMNET_HALO_CYCLES_PER_HOUR: 20,
+      DREAMNET_HALO_SETTLE_MS: 90_000,
       LOG_LEVEL: 'info',
       PORT: 8080,
       DREAMNET_HOST: '127.0.0.1',
@@ -131,6 +133,8 @@ describe('what is wrong is named', () => {
     ['PORT', '-1'],
     ['PORT', '80.5'],
     ['DREAMNET_HALO_COOLDOWN_MS', '-1'],
+    ['DREAMNET_HALO_INTERVAL_MS', '999'],
+    ['DREAMNET_HALO_REQUESTS', '-1'],
     ['DREAMNET_HALO_COOLDOWN_MS', '86400001'],
     ['DREAMNET_HALO_COOLDOWN_MS', '1 minute'],
     ['DREAMNET_HALO_ERROR_WINDOW_MS', 'NaN'],
@@ -149,9 +153,43 @@ describe('what is wrong is named', () => {
   test.each([
     ['DREAMNET_MAX_CACHED_WORKFLOWS', '9'],
     ['DREAMNET_SHUTDOWN_GRACE_MS', 'soon'],
+    ['DREAMNET_WATCH_ENV_FILES', '/app/.env'],
+    ['DREAMNET_WATCH_ENV_FILES', '/app/.env,/app/.env'],
+    ['DREAMNET_WATCH_ENV_FILES', '.env,/app/.env'],
+    ['DREAMNET_WATCH_BUILDS', 'dist/main.js'],
+    ['DREAMNET_WATCH_LOCK_FILES', '/a\nb'],
+    ['DREAMNET_WATCH_DISKS', Array.from({ length: 21 }, (_, n) => `/disk${n}`).join(',')],
+    ['DREAMNET_WATCH_HOSTS', 'http://shop'],
+    ['DREAMNET_WATCH_HOSTS', '-shop'],
+    ['DREAMNET_WATCH_HEALTH_URLS', 'shop/health'],
+    ['DREAMNET_WATCH_HEALTH_URLS', 'file:///etc/passwd'],
+    ['DREAMNET_WATCH_HEALTH_URLS', 'http://me:secret@shop/health'],
+    ['DREAMNET_WATCH_HEALTH_URLS', 'http://shop/health?token=secret'],
+    ['DREAMNET_WATCH_PRIVATE_NETWORK', 'yes'],
+    ['DREAMNET_WATCH_OWNER', 'admin'],
   ])('of the worker: %s=%s', (name, value) => {
     expect(parseWorkerConfig({ ...worker, [name]: value })).toMatchObject({
       message: expect.stringContaining(`${name}:`),
+    });
+  });
+
+  test('what is watched is named in lists; nothing is watched unless it is', () => {
+    expect(parseWorkerConfig(worker)).toMatchObject({
+      ...{ DREAMNET_WATCH_ENV_FILES: [], DREAMNET_WATCH_HOSTS: [], DREAMNET_WATCH_HEALTH_URLS: [] },
+      ...{ DREAMNET_WATCH_DISKS: [], DREAMNET_WATCH_BUILDS: [], DREAMNET_WATCH_LOCK_FILES: [] },
+      DREAMNET_WATCH_PRIVATE_NETWORK: 'refuse',
+    });
+    const given = {
+      DREAMNET_WATCH_ENV_FILES: '/app/.env.example, /app/.env',
+      DREAMNET_WATCH_HOSTS: 'localhost,127.0.0.1,db.example.org',
+      DREAMNET_WATCH_HEALTH_URLS: 'http://127.0.0.1:8080/healthz',
+      DREAMNET_WATCH_OWNER: 'prn_1',
+    };
+    expect(parseWorkerConfig({ ...worker, ...given })).toMatchObject({
+      DREAMNET_WATCH_ENV_FILES: ['/app/.env.example', '/app/.env'],
+      DREAMNET_WATCH_HOSTS: ['localhost', '127.0.0.1', 'db.example.org'],
+      DREAMNET_WATCH_HEALTH_URLS: ['http://127.0.0.1:8080/healthz'],
+      DREAMNET_WATCH_OWNER: 'prn_1',
     });
   });
 

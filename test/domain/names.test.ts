@@ -55,6 +55,7 @@ describe('names on the wire', () => {
         cancel: 'cancel',
         hold: 'hold',
         release: 'release',
+        superseded: 'superseded',
         taskState: 'taskState',
         haloTrigger: 'trigger',
         haloRequest: 'requestCycle',

@@ -45,6 +45,7 @@ beforeAll(async () => {
     capabilities: ['count.*'],
     executor: 'temporal',
     config: { taskQueue },
+    maxConcurrency: 1000,
   });
   expect(status).toBe(201);
   const connection = await NativeConnection.connect({ address: stack.temporal.TEMPORAL_ADDRESS ?? '' });

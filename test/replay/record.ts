@@ -9,7 +9,7 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { AnalyzerName, Issue } from '../../domain/analyzers/issue.ts';
 import { taskQueues } from '../../domain/names.ts';
-import { emptyHaloLoop, type HaloTrigger } from '../../domain/halo.ts';
+import { emptyHaloLoop, type HaloLimits, type HaloTrigger, triggerOf } from '../../domain/halo-loop.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { silentLog } from '../../stack/log.ts';
 import { startTemporal } from '../../stack/temporal.ts';
@@ -29,6 +29,7 @@ import {
   releaseSignal,
   resumeSignal,
   rewindSignal,
+  supersededSignal,
   type TaskRunState,
 } from '../../workflows/messages.ts';
 import { anIssue, fakeHalo } from '../support/halo-record.ts';
@@ -72,12 +73,60 @@ function replayScenario(script: Parameters<typeof fakeReplay>[0], act?: Scenario
   };
 }
 
+let recordedFrom = 0;
+
+function loopScenario(limits: Partial<HaloLimits>, act: Scenario['act'], find = found): Scenario {
+  return {
+    activities: (taskQueue) => ({
+      ...fakeHalo({ find, limits }).activities,
+      ...fakeRecord(taskQueue).activities,
+    }),
+    args: [{ state: emptyHaloLoop() }],
+    ...(act === undefined ? {} : { act }),
+    endless: true,
+  };
+}
+
+function cycleScenario(
+  find: (analyzer: AnalyzerName) => Issue[],
+  broken: Partial<ReturnType<typeof fakeHalo>['activities']> = {},
+  settleMs = 0,
+): Scenario {
+  return {
+    activities: (taskQueue) => ({
+      ...fakeHalo({ find }).activities,
+      ...fakeRecord(taskQueue).activities,
+      ...broken,
+    }),
+    args: [
+      {
+        cycleId: 'cyc_recorded',
+        mode: 'full',
+        trigger: { manual: 0, event: 1, eventIds: ['evt_1'] },
+        requestedBy: null,
+        settleMs,
+      },
+    ],
+  };
+}
+
 async function waitUntil(handle: WorkflowHandle, isSo: (state: TaskRunState) => boolean): Promise<void> {
   while (!isSo(await handle.query<TaskRunState>('taskState'))) await sleep(50);
 }
 
 function waitFor(handle: WorkflowHandle, approvalId: string): Promise<void> {
   return waitUntil(handle, (state) => state.approvalId === approvalId);
+}
+
+/** An approved task waits; it is told once in vain, and then in time. */
+function waitingScenario(because: string): Scenario {
+  return taskScenario({ dispatchMode: 'auto', waits: [because, `${because}, still`] }, async (handle) => {
+    await handle.executeUpdate(decideUpdate, { args: [approve] });
+    await waitUntil(handle, ({ waitingFor }) => waitingFor === because);
+    await handle.signal(releaseSignal);
+    await waitUntil(handle, ({ waitingFor }) => waitingFor.endsWith('still'));
+    await handle.signal(releaseSignal);
+  });
 }
 
 /** A kill switch ends an attempt under way: the first `hold` is forged, the second is not. */
@@ -96,6 +145,17 @@ function stoppedScenario(): Scenario {
     await sleep(1_000);
     isEngaged = true;
     await handle.signal(holdSignal);
+  });
+}
+
+/** HALO withdraws a proposal that waits: the first signal is forged, the second is not. */
+function supersededScenario(): Scenario {
+  let isSuperseded = false;
+  return taskScenario({ withdraws: () => isSuperseded }, async (handle) => {
+    await handle.signal(supersededSignal);
+    await sleep(1_000);
+    isSuperseded = true;
+    await handle.signal(supersededSignal);
   });
 }
 
@@ -128,6 +188,22 @@ const scenarios: Record<string, Scenario> = {
   'task.reject': taskScenario({}, (handle) =>
     handle.executeUpdate(decideUpdate, { args: [{ ...approve, decision: 'reject' }] }),
   ),
+  'task.not-before': waitingScenario('its time: not before 2026-12-01T00:00:00.000Z'),
+  'task.dependencies': waitingScenario('what it depends on to succeed: tsk_1 (running)'),
+  'task.place': waitingScenario('a place at agent keeper, which runs 1 of at most 1 tasks'),
+  'task.dependency-fails': taskScenario(
+    {
+      dispatchMode: 'auto',
+      waits: ['what it depends on to succeed: tsk_1 (running)', 'a person: tsk_1 (failed)'],
+    },
+    async (handle) => {
+      await handle.executeUpdate(decideUpdate, { args: [approve] });
+      await waitUntil(handle, ({ waitingFor }) => waitingFor.includes('(running)'));
+      await handle.signal(releaseSignal);
+      await waitUntil(handle, ({ waitingFor }) => waitingFor.includes('a person'));
+      await handle.executeUpdate(dispatchUpdate, { args: [{ requestId: 'dsp_1' }] });
+    },
+  ),
   'task.expire': taskScenario({ expiresInMs: 500, clockBehindMs: 300 }, undefined),
   'task.retry': taskScenario({ state: 'pending' }, undefined, 2),
   'task.signal': taskScenario({}, async (handle) => {
@@ -138,6 +214,7 @@ const scenarios: Record<string, Scenario> = {
   'task.cancel': taskScenario({}, (handle) =>
     handle.executeUpdate(cancelUpdate, { args: [{ requestId: 'cnl_1' }] }),
   ),
+  'task.superseded': supersededScenario(),
   'task.race': taskScenario({ dispatchMode: 'auto' }, (handle) =>
     Promise.allSettled([
       handle.executeUpdate(decideUpdate, { args: [approve] }),
@@ -244,6 +321,61 @@ const scenarios: Record<string, Scenario> = {
     },
     endless: true,
   },
+  'haloLoop.time': loopScenario({ errorWindowMs: 200, cooldownMs: 200 }, async (handle) => {
+    await handle.signal(haloTriggerSignal, triggerOf('requests'));
+    await handle.signal(haloTriggerSignal, triggerOf('time'));
+    await sleep(2_000);
+    await handle.signal(haloTriggerSignal, triggerOf('deploy', { eventIds: ['evt_1'] }));
+    await sleep(2_000);
+  }),
+  'haloLoop.budget-spent': loopScenario({ cooldownMs: 0, cyclesPerHour: 1 }, async (handle) => {
+    await handle.signal(haloTriggerSignal, triggerOf('event', { urgent: true }));
+    await sleep(2_000);
+    await handle.signal(haloTriggerSignal, triggerOf('errors'));
+    const args: [{ mode: 'full'; requestedBy: string }] = [{ mode: 'full', requestedBy: 'prn_operator' }];
+    await handle.executeUpdate(haloRequestUpdate, { args });
+    await sleep(1_000);
+  }),
+  'haloLoop.paused': loopScenario({ errorWindowMs: 200, cooldownMs: 200 }, async (handle) => {
+    const said = { principalId: 'prn_operator' };
+    await handle.executeUpdate(haloPauseUpdate, { args: [{ ...said, paused: true, requestId: 'dec_1' }] });
+    for (const name of ['time', 'errors', 'deploy', 'event'] as const)
+      await handle.signal(haloTriggerSignal, triggerOf(name));
+    await sleep(1_000);
+    await handle.executeUpdate(haloPauseUpdate, { args: [{ ...said, paused: false, requestId: 'dec_2' }] });
+    await sleep(2_500);
+  }),
+  // The thousandth message ends the run.
+  'haloLoop.continues': loopScenario({ errorWindowMs: 3_600_000 }, async (handle) => {
+    const args: [HaloPauseRequest] = [{ paused: true, principalId: 'prn_operator', requestId: 'dec_1' }];
+    await handle.executeUpdate(haloPauseUpdate, { args });
+    for (let sent = 0; sent < 1_000; sent += 50)
+      await Promise.all(
+        Array.from({ length: 50 }, () => handle.signal(haloTriggerSignal, triggerOf('errors'))),
+      );
+    await sleep(2_000);
+  }),
+  // Its second cycle is one that nobody but the loop itself asked for.
+  'haloLoop.settled': loopScenario(
+    { errorWindowMs: 0, cooldownMs: 0, settleMs: 2_000 },
+    async (handle) => {
+      recordedFrom = Date.now();
+      await handle.signal(haloTriggerSignal, triggerOf('event'));
+      await sleep(6_000);
+    },
+    (analyzer) => found(analyzer).map((issue) => ({ ...issue, sinceMs: recordedFrom })),
+  ),
+  haloTimer: { activities: () => ({ triggerByTime: () => undefined }), args: [] },
+  'haloCycle.no-issues': cycleScenario(() => []),
+  'haloCycle.settles': cycleScenario(
+    (analyzer) => found(analyzer).map((issue) => ({ ...issue, sinceMs: Date.now() })),
+    {},
+    3_600_000,
+  ),
+  'haloCycle.learning-fails': cycleScenario(found, {
+    readLessons: () => Promise.reject(ApplicationFailure.nonRetryable('no links')),
+    computeInsights: () => Promise.reject(ApplicationFailure.nonRetryable('no traits')),
+  }),
   'haloCycle.proposes': {
     activities: (taskQueue) => ({
       ...fakeHalo({ find: found }).activities,
@@ -252,6 +384,27 @@ const scenarios: Record<string, Scenario> = {
     args: [
       {
         cycleId: 'cyc_recorded',
+        mode: 'full',
+        trigger: { manual: 0, event: 1, eventIds: ['evt_1'] },
+        requestedBy: null,
+      },
+    ],
+  },
+  // One of the two runs is gone.
+  'haloCycle.supersedes': {
+    activities: (taskQueue) => ({
+      ...fakeHalo({
+        find: found,
+        supersedes: () => [
+          { taskId: 'tsk_gone', workflowId: 'task/tsk_gone' },
+          { taskId: 'tsk_cyc_supersedes_0', workflowId: 'task/tsk_cyc_supersedes_0' },
+        ],
+      }).activities,
+      ...fakeRecord(taskQueue).activities,
+    }),
+    args: [
+      {
+        cycleId: 'cyc_supersedes',
         mode: 'full',
         trigger: { manual: 0, event: 1, eventIds: ['evt_1'] },
         requestedBy: null,
@@ -438,13 +591,12 @@ async function record(environment: TestWorkflowEnvironment, name: string, scenar
     });
     await scenario.act?.(handle);
     if (scenario.endless === true) {
-      const so = await handle.fetchHistory();
+      const { firstExecutionRunId } = handle;
+      const so = await environment.client.workflow.getHandle(workflowId, firstExecutionRunId).fetchHistory();
       await handle.terminate('recorded');
       return so;
     }
     if (scenario.fails !== true) await handle.result();
-    return handle.fetchHistory();
-    await handle.result();
     // Bound to its run: one that continued as new is recorded from its beginning.
     const { firstExecutionRunId } = handle;
     return environment.client.workflow.getHandle(workflowId, firstExecutionRunId).fetchHistory();

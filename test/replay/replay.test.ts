@@ -29,7 +29,7 @@ describe('recorded histories', () => {
     'auditAnchor',
     'retention',
     ...['haloLoop', 'haloCycle', 'task', 'probeRun', 'subscription', 'notification', 'auditAnchor'],
-    ...['redrive'],
+    ...['redrive', 'haloTimer'],
     'replay',
   ])('%s has at least one', (workflow) => {
     expect(histories.filter((name) => name.startsWith(`${workflow}.`))).not.toEqual([]);
@@ -38,13 +38,21 @@ describe('recorded histories', () => {
   test.each([
     ...['approve', 'reject', 'expire', 'retry', 'signal', 'cancel', 'outcome-unknown'],
     ...['edit', 'remind', 'remind-expire', 'guidance'],
-    ...['parked', 'stopped'],
+    ...['parked', 'stopped', 'superseded'],
+    ...['dependencies', 'dependency-fails', 'not-before', 'place'],
   ])('the %s branch of the task has one', (scenario) => {
     expect(histories).toContainEqual(expect.stringMatching(`^task\\.${scenario}\\.v\\d+\\.json$`));
   });
 
-  test.each(['trigger', 'pause'])('the %s branch of HALO has one', (scenario) => {
-    expect(histories).toContainEqual(expect.stringMatching(`^haloLoop\\.${scenario}\\.v\\d+\\.json$`));
+  test.each(['trigger', 'pause', 'time', 'budget-spent', 'paused', 'continues', 'settled'])(
+    'the %s branch of HALO has one',
+    (scenario) => {
+      expect(histories).toContainEqual(expect.stringMatching(`^haloLoop\\.${scenario}\\.v\\d+\\.json$`));
+    },
+  );
+
+  test('a cycle that supersedes an earlier proposal has one', () => {
+    expect(histories).toContainEqual(expect.stringMatching(/^haloCycle\.supersedes\.v\d+\.json$/));
   });
 
   test.each(['switched-off', 'lanes', 'paused', 'refused', 'rewound', 'balanced'])(
@@ -61,6 +69,12 @@ describe('recorded histories', () => {
   test.each(['removed', 'step-fails'])('the %s end of the retention has one', (scenario) => {
     expect(histories).toContainEqual(expect.stringMatching(`^retention\\.${scenario}\\.v\\d+\\.json$`));
   });
+  test.each(['no-issues', 'proposes', 'settles', 'analyzer-fails', 'learning-fails'])(
+    'the %s branch of a cycle has one',
+    (scenario) => {
+      expect(histories).toContainEqual(expect.stringMatching(`^haloCycle\\.${scenario}\\.v\\d+\\.json$`));
+    },
+  );
   test.each(['done', 'canary-fails', 'too-many-fail', 'cancelled'])(
     'the %s end of a redrive has one',
     (scenario) => {

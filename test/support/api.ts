@@ -10,6 +10,7 @@ import type { SubscriptionAsk } from '../../api/temporal-subscriptions.ts';
 import type { Database } from '../../db/client.ts';
 import { newId } from '../../db/ids.ts';
 import { createSecretBox } from '../../db/sealed.ts';
+import { defaultHaloLimits, defaultHaloTriggers, type HaloTrigger } from '../../domain/halo-loop.ts';
 import { storeKey } from '../../db/principals.ts';
 
 export const pepper = 'a pepper that only tests use, long enough';
@@ -42,6 +43,8 @@ export type FakeTemporal = TemporalPort & {
   redriven: string[];
   /** Redrives whose run was told to look at the record. */
   nudged: string[];
+  /** What HALO's loop was handed. */
+  triggers: HaloTrigger[];
   /** Subscriptions whose run was started, and what they were told. */
   subscriptions: string[];
   told: SubscriptionAsk[];
@@ -70,6 +73,7 @@ export function fakeTemporal(): FakeTemporal {
     sent: [],
     redriven: [],
     nudged: [],
+    triggers: [],
     subscriptions: [],
     told: [],
     tell: () => Promise.resolve(),
@@ -101,6 +105,10 @@ export function fakeTemporal(): FakeTemporal {
     async setHaloPaused({ paused }) {
       up();
       return { paused };
+    },
+    async signalHalo(trigger) {
+      up();
+      fake.triggers.push(trigger);
     },
     async haloState() {
       up();
@@ -181,6 +189,8 @@ export function createTestApi(database: Database, given: Partial<ApiDeps> = {}):
     ticketKey: pair.privateKey,
     auditKeys: [auditPair.publicKey.export({ type: 'spki', format: 'pem' }).toString()],
     refusals: createRefusalAudit({ database, log }),
+    haloCounts: { add: () => undefined, flush: () => Promise.resolve() },
+    halo: { limits: defaultHaloLimits, triggers: defaultHaloTriggers },
     agentRoot: 'an agent root that only tests use, long enough',
     secretBox: createSecretBox('a secret box key that only tests use, long enough'),
     uiUrl: 'http://127.0.0.1:8233',

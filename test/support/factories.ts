@@ -16,6 +16,8 @@ export async function anAgent(
     config?: ExecutorConfig;
     capabilities?: string[];
     role?: 'DeployKeeper' | 'DreamOps';
+    /** As good as none by default: tests leave running tasks behind. */
+    maxConcurrency?: number;
   } = {},
 ): Promise<string> {
   const id = newId('agt');
@@ -25,6 +27,7 @@ export async function anAgent(
     role: given.role ?? 'DeployKeeper',
     capabilities: given.capabilities ?? ['repair.*'],
     executor: given.executor ?? 'temporal',
+    maxConcurrency: given.maxConcurrency ?? 1000,
     config: given.config ?? { taskQueue: `queue-${id}` },
     principalId: people.agent,
     owner: people.admin,

@@ -1,6 +1,10 @@
 import type { HaloActivities } from '../../activities/halo.ts';
+import type { HaloLearningActivities } from '../../activities/halo-learning.ts';
+import type { HaloSupersedingActivities, ToldRun } from '../../activities/halo-superseding.ts';
+import type { Check } from '../../domain/analyzers/check.ts';
 import type { AnalyzerName, Issue } from '../../domain/analyzers/issue.ts';
-import { defaultHaloLimits, type HaloLimits } from '../../domain/halo.ts';
+import { defaultHaloLimits, type HaloLimits } from '../../domain/halo-loop.ts';
+import { type Lessons, noLessons } from '../../domain/insight.ts';
 import { refuse } from '../../domain/refusal.ts';
 import type { Call } from './task-record.ts';
 
@@ -23,6 +27,13 @@ export function anIssue(given: Partial<Issue> = {}): Issue {
 type Script = {
   limits?: Partial<HaloLimits>;
   find?: (analyzer: AnalyzerName) => Issue[];
+  /** What an analyzer that makes checks says of them. */
+  checks?: Partial<Record<AnalyzerName, Check[]>>;
+  lessons?: Partial<Lessons>;
+  /** The proposals of earlier cycles that this one supersedes. */
+  supersedes?: () => ToldRun[];
+  /** Open tasks take every proposal: none is created. */
+  folds?: boolean;
 };
 
 /** HALO's activities without a database: remembers what it was asked. */
@@ -32,11 +43,17 @@ export function fakeHalo(script: Script = {}) {
     calls.push({ activity, input });
     return Promise.resolve();
   };
-  const activities: HaloActivities = {
+  const activities: HaloActivities & HaloLearningActivities & HaloSupersedingActivities = {
     async readHaloLimits() {
       await note('readHaloLimits', {});
       return { ...defaultHaloLimits, ...script.limits };
     },
+    async readLessons(input) {
+      await note('readLessons', input);
+      return { ...noLessons, ...script.lessons };
+    },
+    judgeRepairs: (input) => note('judgeRepairs', input),
+    computeInsights: (input) => note('computeInsights', input),
     async recordPause(input) {
       await note('recordPause', input);
       const isKnown = input.requestId?.startsWith('dec_') === true;
@@ -47,9 +64,16 @@ export function fakeHalo(script: Script = {}) {
       await note('runAnalyzer', input);
       return script.find === undefined ? [] : script.find(input.analyzer);
     },
+    async examine(input) {
+      await note('examine', input);
+      const checks = script.checks?.[input.analyzer];
+      const issues = script.find === undefined ? [] : script.find(input.analyzer);
+      return { issues, tookMs: 1, ...(checks === undefined ? {} : { checks }) };
+    },
     recordIssues: (input) => note('recordIssues', input),
     async proposeTasks(input) {
       await note('proposeTasks', input);
+      if (script.folds === true) return [];
       return input.proposals.map(({ title, target, severity }, index) => ({
         id: `tsk_${input.cycleId}_${index}`,
         workflowId: `task/tsk_${input.cycleId}_${index}`,
@@ -60,6 +84,12 @@ export function fakeHalo(script: Script = {}) {
         severity,
       }));
     },
+    async supersedeProposals(input) {
+      await note('supersedeProposals', input);
+      return script.supersedes?.() ?? [];
+    },
+    beginLearning: (input) => note('beginLearning', input),
+    recordLearningError: (input) => note('recordLearningError', input),
     finishCycle: (input) => note('finishCycle', input),
     failCycle: (input) => note('failCycle', input),
   };

@@ -47,6 +47,7 @@ export async function startTestStack(
       TEMPORAL_CLI_PATH: inject('temporalCli'),
       DREAMNET_HALO_COOLDOWN_MS: '300',
       DREAMNET_HALO_ERROR_WINDOW_MS: '200',
+      DREAMNET_HALO_SETTLE_MS: '0',
       ...more,
     },
     root,

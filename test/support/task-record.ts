@@ -24,10 +24,14 @@ type Script = {
   escalateAfterMs?: number;
   /** So many times the beginning of an attempt is held by a kill switch. */
   parked?: number;
+  /** What the beginning of an attempt waits for, once each: its time, what it depends on, a place. */
+  waits?: string[];
   /** So many dispatches by hand are refused by it. */
   heldByHand?: number;
   /** What the record says to a `hold` signal; by default no switch stands against the attempt. */
   stop?: () => string | null;
+  /** What the record does at a `superseded` signal; by default HALO has superseded nothing. */
+  withdraws?: () => boolean;
   /** The first reminder finds that the approval was settled without the run. */
   settledBehindIt?: ApprovalState;
 };
@@ -50,7 +54,12 @@ export function fakeRecord(taskQueue: string, script: Script = {}) {
   let heldByHand = script.heldByHand ?? 0;
   const note = (activity: string, input: unknown): void => void calls.push({ activity, input });
 
+  const waits = [...(script.waits ?? [])];
+
   function begin(taskId: string): DispatchOutcome {
+    const because = waits.shift();
+    if (because !== undefined)
+      return { dispatched: false, voided: false, parked: true, waits: true, ...refuse('CONFLICT', because) };
     if (parked > 0) {
       parked -= 1;
       return { dispatched: false, voided: false, parked: true, ...refuse('CONFLICT', 'held by all') };
@@ -109,6 +118,17 @@ export function fakeRecord(taskQueue: string, script: Script = {}) {
       const because = script.stop?.() ?? null;
       return Promise.resolve(because === null ? null : { attempt, because });
     },
+    withdrawSuperseded(input) {
+      note('withdrawSuperseded', input);
+      // A local activity may run again before its answer is in the history: it says the same then, as its key is one.
+      if (approvals.get('apr_1') === 'open' && script.withdraws?.() === true)
+        approvals.set('apr_1', 'withdrawn');
+      if (approvals.get('apr_1') !== 'withdrawn') return Promise.resolve(null);
+      return Promise.resolve({
+        state: 'cancelled' as const,
+        because: 'superseded by cyc_2: it is well again',
+      });
+    },
     finishAttempt(input) {
       note('finishAttempt', input);
       return Promise.resolve({ state: input.result.ok ? ('success' as const) : ('failed' as const) });
@@ -125,6 +145,8 @@ export function fakeRecord(taskQueue: string, script: Script = {}) {
     },
     cancelTask(input) {
       note('cancelTask', input);
+      if (approvals.get('apr_1') === 'withdrawn')
+        return Promise.resolve(refuse('CONFLICT', 'The task is already cancelled.'));
       return Promise.resolve({ state: 'cancelled' as const });
     },
   };

@@ -1,8 +1,11 @@
 import type { WorkflowHandle } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { Check } from '../../domain/analyzers/check.ts';
 import type { AnalyzerName, Issue } from '../../domain/analyzers/issue.ts';
-import { emptyHaloLoop, type HaloTrigger } from '../../domain/halo.ts';
+import { emptyHaloLoop, type HaloTrigger } from '../../domain/halo-loop.ts';
+import type { CyclePlan } from '../../activities/halo.ts';
 import type { haloCycle, haloLoop } from '../../workflows/index.ts';
 import {
   haloPauseUpdate,
@@ -70,6 +73,63 @@ async function settled(handle: WorkflowHandle<typeof haloLoop>, cycles: number):
     )
     .toBe(true);
 }
+
+const failing = (analyzer: AnalyzerName, given: Partial<Issue> = {}): Issue[] =>
+  analyzer === 'endpoint-health' ? [anIssue(given)] : [];
+
+/** What each cycle proposed, by target. */
+function proposedBy(calls: Call[]): string[][] {
+  return calls
+    .filter((call) => call.activity === 'proposeTasks')
+    .map((call) => (call.input as CyclePlan).proposals.map(({ target }) => target));
+}
+
+describe('a fresh finding', () => {
+  const settleMs = 10 * 60_000;
+
+  test('is proposed for once it has settled, and nothing but HALO itself has to look again', async () => {
+    const sinceMs = await environment.currentTimeMs();
+    const find = (analyzer: AnalyzerName) => failing(analyzer, { sinceMs });
+    const calls = await playLoop({ limits: { settleMs }, find, folds: true }, async (handle) => {
+      await handle.signal(haloTriggerSignal, urgent);
+      await settled(handle, 1);
+      await environment.sleep(settleMs);
+      await settled(handle, 2);
+      await environment.sleep(hourMs);
+      await settled(handle, 2);
+    });
+    expect(proposedBy(calls)).toEqual([[], ['probe:prb_1']]);
+    const [first] = calls.filter((call) => call.activity === 'proposeTasks');
+    expect((first?.input as CyclePlan).unripe).toMatchObject([{ target: 'probe:prb_1' }]);
+  });
+
+  test('is proposed for at once when a person asks', async () => {
+    const sinceMs = (await environment.currentTimeMs()) + hourMs;
+    const find = (analyzer: AnalyzerName) => failing(analyzer, { sinceMs });
+    const calls = await playLoop({ limits: { settleMs }, find, folds: true }, async (handle) => {
+      await handle.executeUpdate(haloRequestUpdate, {
+        args: [{ mode: 'full', requestedBy: 'prn_operator' }],
+      });
+      await settled(handle, 1);
+    });
+    expect(proposedBy(calls)).toEqual([['probe:prb_1']]);
+  });
+
+  test('is looked at again after a pause, not in it', async () => {
+    const sinceMs = await environment.currentTimeMs();
+    const find = (analyzer: AnalyzerName) => failing(analyzer, { sinceMs });
+    await playLoop({ limits: { settleMs }, find, folds: true }, async (handle) => {
+      await handle.signal(haloTriggerSignal, urgent);
+      await settled(handle, 1);
+      await handle.executeUpdate(haloPauseUpdate, { args: [asked(true, 'dec_1')] });
+      await environment.sleep(2 * settleMs);
+      await settled(handle, 1);
+      await handle.executeUpdate(haloPauseUpdate, { args: [asked(false, 'dec_2')] });
+      await environment.sleep(60_000);
+      await settled(handle, 2);
+    });
+  });
+});
 
 describe('when HALO looks', () => {
   test('a storm of triggers becomes one cycle', async () => {
@@ -160,14 +220,18 @@ describe('when HALO looks', () => {
   });
 });
 
+const fails = (message: string) => () => Promise.reject(ApplicationFailure.nonRetryable(message));
+
 async function playCycle(
   find: (analyzer: AnalyzerName) => Issue[],
   mode: 'full' | 'light' = 'full',
   later: (taskQueue: string) => Promise<unknown> = () => Promise.resolve(),
+  broken: Partial<ReturnType<typeof fakeHalo>['activities']> = {},
+  checks: Partial<Record<AnalyzerName, Check[]>> = {},
 ) {
   const taskQueue = aQueue('cycle');
-  const halo = fakeHalo({ find });
-  const activities = { ...halo.activities, ...fakeRecord(taskQueue).activities };
+  const halo = fakeHalo({ find, checks });
+  const activities = { ...halo.activities, ...fakeRecord(taskQueue).activities, ...broken };
   const worker = await createWorker(environment, taskQueue, activities);
   return worker.runUntil(async () => {
     const result = await environment.client.workflow.execute<typeof haloCycle>('haloCycle', {
@@ -199,14 +263,43 @@ describe('a cycle', () => {
     expect(after).toMatchObject({ state: 'expired' });
   });
 
+  test('what cannot be learned or superseded is said, and the tasks are proposed all the same', async () => {
+    const { result, calls } = await playCycle(failing, 'full', undefined, {
+      readLessons: fails('no links'),
+      supersedeProposals: fails('no waiting ones'),
+      judgeRepairs: fails('no repairs'),
+    });
+    expect(result).toMatchObject({ step: 'completed', proposals: 1 });
+    const said = calls.filter((call) => call.activity === 'recordLearningError').map((call) => call.input);
+    expect(said).toMatchObject([
+      { step: 'lessons', message: 'lessons: no links' },
+      { step: 'supersede', message: 'supersede: no waiting ones' },
+      { step: 'judgeRepairs', message: 'judgeRepairs: no repairs' },
+    ]);
+    expect(calls.some((call) => call.activity === 'computeInsights')).toBe(true);
+  });
+
   test('a broken analyzer is a finding and does not fail the cycle', async () => {
     const { result, calls } = await playCycle((analyzer) => {
       if (analyzer === 'agent-health') throw new Error('no such table');
-      return [anIssue()];
+      return failing(analyzer);
     }, 'light');
     expect(result).toMatchObject({ step: 'completed', weakPoints: 2, proposals: 0 });
     const recorded = calls.find((call) => call.activity === 'recordIssues')?.input as { issues: Issue[] };
     expect(recorded.issues.map((issue) => issue.key).sort()).toEqual(['analyzer-failed', 'prb_1']);
+  });
+
+  test('how the checks of the patrol stood is kept on the cycle', async () => {
+    const checks: Check[] = [{ name: 'dns', state: 'green', said: 'all as it should be', watches: ['shop'] }];
+    const { calls } = await playCycle(() => [], 'full', undefined, undefined, { 'swarm-patrol': checks });
+    const recorded = calls.find((call) => call.activity === 'recordIssues')?.input as { analyses: unknown[] };
+    expect(recorded.analyses).toContainEqual({
+      ...{ analyzer: 'swarm-patrol', state: 'done', tookMs: 1, issues: 0 },
+      checks,
+    });
+    expect(recorded.analyses).toContainEqual({
+      ...{ analyzer: 'environment', state: 'done', tookMs: 1, issues: 0 },
+    });
   });
 
   test('a light cycle proposes nothing', async () => {
@@ -222,10 +315,10 @@ describe('a cycle', () => {
       analyzer === 'endpoint-health' ? [anIssue()] : [],
     );
     // The analyzers run side by side: their order is nobody's promise.
-    const analyzed = calls.filter((call) => call.activity === 'runAnalyzer');
+    const analyzed = calls.filter((call) => call.activity === 'examine');
     const ordered = [
       ...analyzed.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
-      ...calls.filter((call) => call.activity !== 'runAnalyzer'),
+      ...calls.filter((call) => call.activity !== 'examine'),
     ];
     const text = JSON.stringify(ordered, null, 2)
       .replaceAll(taskQueue, 'CYCLE')
